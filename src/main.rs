@@ -1,0 +1,3 @@
+//! The binary `ringway`.
+
+fn main() {}

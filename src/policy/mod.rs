@@ -1,0 +1,3 @@
+//! Floor 3: decisions. Synchronous functions over owned state; `now` is an argument.
+
+pub mod meter;

@@ -1,0 +1,6 @@
+//! Floor 1: the protocols, sans I/O: bytes in, facts out. No clock, no socket, no async, no configuration but numbers
+//! passed in.
+
+pub mod h1;
+pub mod head;
+pub mod path;

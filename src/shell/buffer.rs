@@ -1,0 +1,159 @@
+//! Owned byte buffers with room in front, so that a head can be written before a body that is already there.
+
+use std::ops::Range;
+
+/// Bytes `start..end` of a fixed allocation hold data; before them is headroom, behind them free space.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    /// The allocation; always fully initialised.
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// Room left in front of fresh buffers: a re-written head or a chunk header fits there.
+    pub const HEADROOM: usize = 1024;
+
+    /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        let start = Self::HEADROOM.min(capacity / 2);
+        Self { bytes: vec![0; capacity], start, end: start }
+    }
+
+    /// Bytes allocated.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Bytes of data.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// True when there is no data.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Bytes free behind the data.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.bytes.len() - self.end
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// The data, to be changed in place.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
+    /// The free space behind the data; say with [`Buffer::commit`] how much was filled.
+    pub fn free_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.end..]
+    }
+
+    /// Counts `count` bytes of the free space as data.
+    ///
+    /// # Panics
+    /// When there is less free space.
+    pub fn commit(&mut self, count: usize) {
+        assert!(count <= self.room(), "a reader may not fill more than it was given");
+        self.end += count;
+    }
+
+    /// Drops `count` bytes from the front of the data.
+    ///
+    /// # Panics
+    /// When there is less data.
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "no more than the data can be consumed");
+        self.start += count;
+    }
+
+    /// Drops all data behind the first `count` bytes of it.
+    pub fn truncate(&mut self, count: usize) {
+        self.end = self.end.min(self.start + count);
+    }
+
+    /// Drops all data; the headroom is whole again.
+    pub fn clear(&mut self) {
+        self.start = Self::HEADROOM.min(self.bytes.len() / 2);
+        self.end = self.start;
+    }
+
+    /// Drops all data and uses the whole allocation, headroom included, for what comes.
+    pub fn clear_whole(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Puts `head` directly before the data; false when the headroom is too small, and nothing has changed.
+    pub fn prepend(&mut self, head: &[u8]) -> bool {
+        if head.len() > self.start {
+            return false;
+        }
+        self.start -= head.len();
+        self.bytes[self.start..self.start + head.len()].copy_from_slice(head);
+        true
+    }
+
+    /// Appends `more`; false when there is no room, and nothing has changed.
+    pub fn append(&mut self, more: &[u8]) -> bool {
+        if more.len() > self.room() {
+            return false;
+        }
+        self.bytes[self.end..self.end + more.len()].copy_from_slice(more);
+        self.end += more.len();
+        true
+    }
+
+    /// Positions of data and free space in the allocation: for the shell that hands them to the kernel.
+    #[must_use]
+    pub fn bounds(&self) -> (Range<usize>, Range<usize>) {
+        (self.start..self.end, self.end..self.bytes.len())
+    }
+
+    /// The start of the allocation: for the shell that hands it to the kernel.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.bytes.as_ptr()
+    }
+
+    /// As [`Buffer::as_ptr`], to be written through.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_goes_before_a_body_that_is_there() {
+        let mut buffer = Buffer::with_capacity(4096);
+        assert!(buffer.append(b"old head|body"));
+        buffer.consume(9);
+        assert!(buffer.prepend(b"a much longer new head|"));
+        assert_eq!(buffer.data(), b"a much longer new head|body");
+    }
+
+    #[test]
+    fn what_does_not_fit_changes_nothing() {
+        let mut buffer = Buffer::with_capacity(16);
+        assert!(!buffer.append(&[0; 9]));
+        assert!(!buffer.prepend(&[0; 9]));
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.room(), 8);
+    }
+}

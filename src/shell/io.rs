@@ -1,0 +1,95 @@
+//! The seam between the data path and the world.
+//!
+//! Two shells stand behind it: io_uring by monoio (`uring`) and the simulator (`sim`, not yet built). Everything else
+//! of the data path is generic over [`Io`] and knows no socket, clock or runtime.
+//!
+//! Operations are polled and own their buffers while they are in flight, so dropping a future that waits for one
+//! never loses a byte: the operation stays with its stream and the next poll finds its result.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::buffer::Buffer;
+use crate::plan::Address;
+use crate::words::time::{Instant, Wall};
+
+/// What the data path asks of the world.
+pub trait Io: Clone + 'static {
+    /// A connection, downstream or upstream.
+    type Stream: Stream;
+    /// A listening socket.
+    type Listener: Listener<Stream = Self::Stream>;
+    /// A timer that one task waits on.
+    type Timer: Timer;
+
+    /// The monotonic clock, read at most once per loop turn.
+    fn now(&self) -> Instant;
+    /// The wall clock, read at most once per loop turn.
+    fn wall(&self) -> Wall;
+    /// 64 random bits; not for secrets.
+    fn random(&self) -> u64;
+    /// Runs `task` on this core. A panic in it ends that task alone.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+    /// A timer.
+    fn timer(&self) -> Self::Timer;
+    /// Connects. The caller bounds the time by dropping the future.
+    fn connect(&self, address: Rc<Address>) -> impl Future<Output = io::Result<Self::Stream>> + 'static;
+}
+
+/// A listening socket of one core.
+pub trait Listener: 'static {
+    /// What it accepts.
+    type Stream: Stream;
+
+    /// The next connection. Never drop this future while it is pending: cancel it first, or the connection it
+    /// accepts is lost. After [`Listener::cancel`] it ends with [`io::ErrorKind::Interrupted`] when nothing was accepted.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>>;
+    /// Ends all accepts that are in flight, and every later one.
+    fn cancel(&self);
+    /// The local address.
+    fn local_address(&self) -> io::Result<SocketAddr>;
+}
+
+/// A byte stream in both directions. At most one read and one write are in flight.
+pub trait Stream: 'static {
+    /// Reads into the free space of `into` (which must have some) and says how many bytes came; 0 is the end.
+    ///
+    /// While the read is in flight the stream holds the storage of `into`, which is left empty; on completion it is
+    /// put back, so all polls of one read pass the same buffer.
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>>;
+
+    /// Asks for a read in flight to be given up. Poll on until it is `Ready`: with data that came first, or with
+    /// [`io::ErrorKind::Interrupted`] and the buffer back.
+    fn cancel_read(&mut self);
+
+    /// True while a read is in flight.
+    fn is_reading(&self) -> bool;
+
+    /// Ready when a read would return at once: data, the end or an error. Holds no buffer.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Writes from the front of `from` and consumes what was written; Ready when `from` is empty.
+    ///
+    /// While a write is in flight the stream holds the storage of `from`.
+    fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut Buffer) -> Poll<io::Result<()>>;
+
+    /// As [`Stream::poll_write`] for shared bytes; on completion `from` is empty.
+    fn poll_write_bytes(&mut self, cx: &mut Context<'_>, from: &mut Bytes) -> Poll<io::Result<()>>;
+
+    /// Bytes written since the last call: progress for stall deadlines.
+    fn take_progress(&mut self) -> u64;
+
+    /// Ends our direction (FIN).
+    fn shut_write(&mut self);
+}
+
+/// A lazy timer: moving the deadline costs nothing, and the runtime is asked only when none is armed early enough.
+pub trait Timer: 'static {
+    /// Ready once `now` reached `deadline`; otherwise the task is woken at the deadline or earlier.
+    fn poll_at(&mut self, cx: &mut Context<'_>, now: Instant, deadline: Instant) -> Poll<()>;
+}

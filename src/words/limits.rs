@@ -1,0 +1,112 @@
+//! Every bound of the program that the configuration does not set, in one place, with its reason.
+//! Configurable bounds have their defaults here too.
+
+use std::time::Duration;
+
+// ------------------------------------------------------------------------------------------ heads
+
+/// Default for `limits.header_bytes`: request line and header section together; more is 431 (or 414, see below).
+pub const HEADER_BYTES: u64 = 32 * 1024;
+/// Default for `limits.headers`: fields in one head; more is 431.
+pub const HEADERS: u64 = 100;
+/// Most that `limits.headers` may say.
+pub const HEADERS_MAX: u64 = 1_000;
+/// Most that `limits.header_bytes` may say: a head is one contiguous buffer with offsets of 32 bits.
+pub const HEADER_BYTES_MAX: u64 = 1024 * 1024;
+/// Default for `limits.target_bytes`: longer request targets are 414.
+pub const TARGET_BYTES: u64 = 8 * 1024;
+/// Longest method token; longer is 501 (RFC 9110 9.1 names no limit; the longest registered has 17 letters).
+pub const METHOD_BYTES: usize = 32;
+/// Empty lines that a client may send before a request line (RFC 9112 2.2 asks for at least one).
+pub const LEADING_BLANK_LINES: usize = 4;
+/// Interim answers (1xx) of an upstream to one request.
+pub const INTERIM_ANSWERS: u32 = 8;
+/// Own pseudonym in `Via` more often than this is a loop: 508.
+pub const VIA_REPEATS: usize = 3;
+
+// ------------------------------------------------------------------------------------------ bodies
+
+/// Default for `limits.body`: larger request bodies are 413.
+pub const BODY_BYTES: u64 = 10 * 1024 * 1024;
+/// Extensions of one chunk, in bytes; more is 400.
+pub const CHUNK_EXTENSION_BYTES: usize = 256;
+/// Extensions of all chunks of one body, in bytes; more is 400.
+pub const CHUNK_EXTENSIONS_TOTAL_BYTES: usize = 16 * 1024;
+/// One trailer section, in bytes; more is 400 (502 from an upstream).
+pub const TRAILER_BYTES: usize = 8 * 1024;
+/// Fields in one trailer section.
+pub const TRAILERS: usize = 32;
+/// Unread request body that is drained after a local answer to keep the connection; more closes it.
+pub const DRAIN_BYTES: u64 = 64 * 1024;
+/// Time for that drain.
+pub const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// Time to wait for a client to close after our last byte, while bytes of it are still in flight (RFC 9112 9.6).
+pub const LINGER_TIME: Duration = Duration::from_secs(2);
+/// Default for `limits.body_rate`: bytes per second that a request body must keep up after its grace.
+pub const BODY_RATE: u64 = 240;
+/// Grace before the minimum body rate is enforced.
+pub const BODY_RATE_GRACE: Duration = Duration::from_secs(10);
+
+// ------------------------------------------------------------------------------------------ times
+
+/// Default for `timeouts.head`: a request head must be complete in this time; else 408.
+pub const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Default for `timeouts.connect`.
+pub const CONNECT_TIME: Duration = Duration::from_secs(1);
+/// Default for `timeouts.first_byte`: from the request sent to the answer's head.
+pub const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
+/// Default for `timeouts.request`: the whole exchange.
+pub const REQUEST_TIME: Duration = Duration::from_secs(15);
+/// Default for `timeouts.idle`: no byte moved, in a body, a stalled write, or between requests.
+pub const IDLE_TIME: Duration = Duration::from_secs(60);
+/// Default for `server.drain_timeout`.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// The cores' tick: batches between cores, mail from control, sweeps.
+pub const TICK: Duration = Duration::from_millis(10);
+/// A keep-alive connection that was quiet for this long gives its receive buffer back.
+pub const QUIET_TIME: Duration = Duration::from_millis(1_000);
+/// Accepting pauses this long when the process is out of file descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+// ------------------------------------------------------------------------------------------ connections
+
+/// Default for `limits.connections`: downstream connections of one listener on one worker; more get 503.
+pub const CONNECTIONS: u64 = 100_000;
+/// Default for `limits.connections_per_address`: of one client address on one worker; more get 429.
+pub const CONNECTIONS_PER_ADDRESS: u64 = 10_000;
+/// Default for `upstreams.<name>.idle_connections`, per worker.
+pub const IDLE_CONNECTIONS: u64 = 128;
+/// Default for `upstreams.<name>.idle_timeout`: an idle upstream connection is closed after this.
+pub const UPSTREAM_IDLE_TIME: Duration = Duration::from_secs(30);
+/// Accepts in flight on one listener of one worker.
+pub const ACCEPTS_IN_FLIGHT: usize = 4;
+/// The kernel's accept queue of a listener.
+pub const BACKLOG: i32 = 4096;
+
+// ------------------------------------------------------------------------------------------ plan
+
+/// Listeners in one plan.
+pub const LISTENERS_MAX: usize = 1_000;
+/// Routes in one plan.
+pub const ROUTES_MAX: usize = 1_000_000;
+/// Upstreams in one plan.
+pub const UPSTREAMS_MAX: usize = 100_000;
+/// Endpoints of one upstream.
+pub const ENDPOINTS_MAX: usize = 1_000;
+/// Segments of a route's path, and parameters among them.
+pub const PATH_SEGMENTS_MAX: usize = 64;
+/// `{parameters}` of one route's path.
+pub const CAPTURES_MAX: usize = 16;
+/// One compiled `path_regex`, in bytes of automaton.
+pub const REGEX_BYTES: usize = 1024 * 1024;
+/// Bytes of all configuration files together.
+pub const CONFIG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Depth of `include`.
+pub const INCLUDE_DEPTH_MAX: usize = 8;
+
+// ------------------------------------------------------------------------------------------ observation
+
+/// Access-log bytes that one core holds for the writer; when full, lines are dropped and counted.
+pub const LOG_BUFFER_BYTES: usize = 1024 * 1024;
+/// One access-log line; longer fields are cut.
+pub const LOG_LINE_BYTES: usize = 8 * 1024;

@@ -1,0 +1,1 @@
+//! The table of contents of Ringway's tests: one module and one sentence each, one binary.
