@@ -69,15 +69,15 @@ fn requests(page: &mut Page, ledger: &Ledger) {
             }
         }
     }
-    let bytes: [(_, _, fn(&Exchanges) -> u64); 2] = [
-        ("ringway_request_body_bytes_total", "Bytes of request bodies received.", |exchanges| exchanges.bytes_in),
-        ("ringway_response_body_bytes_total", "Bytes of answer bodies sent.", |exchanges| exchanges.bytes_out),
-    ];
-    for (name, help, read) in bytes {
-        page.counter(name, help);
-        for (listener, route, exchanges) in by_route(ledger) {
-            page.sample(name, &[("listener", listener), ("route", route)], read(exchanges));
-        }
+    page.counter("ringway_request_body_bytes_total", "Bytes of request bodies received.");
+    for (listener, route, exchanges) in by_route(ledger) {
+        let labels: &[Label<'_>] = &[("listener", listener), ("route", route)];
+        page.sample("ringway_request_body_bytes_total", labels, exchanges.bytes_in);
+    }
+    page.counter("ringway_response_body_bytes_total", "Bytes of answer bodies sent.");
+    for (listener, route, exchanges) in by_route(ledger) {
+        let labels: &[Label<'_>] = &[("listener", listener), ("route", route)];
+        page.sample("ringway_response_body_bytes_total", labels, exchanges.bytes_out);
     }
     page.counter("ringway_faults_total", "Exchanges that went wrong, by problem type.");
     for (row, count) in fault::TABLE.iter().zip(ledger.faults) {
@@ -230,4 +230,97 @@ impl Page {
 /// A label's value as the format wants it.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::testing;
+    use crate::policy::meter::{Meter, Sample};
+    use crate::shell::mail::SharedPlan;
+    use crate::words::fault::Kind;
+    use crate::words::ids::{CoreId, ListenerId, RouteId, UpstreamId};
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    /// The page after one exchange of a route with a hostile name.
+    fn page_of_one() -> String {
+        let plan = testing::plan(&["a\"b\\c\nd"]);
+        let mut meter = Meter::new(&plan);
+        meter.opened(ListenerId::new(0));
+        meter.record(&Sample {
+            listener: ListenerId::new(0),
+            route: Some(RouteId::new(0)),
+            method: Method::Other,
+            status: 502,
+            duration: Duration::from_millis(300),
+            upstream: Some((UpstreamId::new(0), Duration::from_millis(299))),
+            bytes_in: 7,
+            bytes_out: 9,
+            fault: Some(Kind::UpstreamClosed),
+        });
+        let mut ledger = Ledger::default();
+        ledger.add(CoreId::new(0), &meter.drain(), &plan);
+        let sockets = vec![Vec::new()];
+        let start = testing::mute_core;
+        let mut cores = Cores::start(&SharedPlan::new(plan), &[None], sockets, Default::default(), start).unwrap();
+        let log = Written::default();
+        let figures = Figures { ledger: &ledger, cores: &cores, log: &log, generation: 4, is_reload_fine: false };
+        let page = page(&figures);
+        cores.send(&crate::shell::mail::Note::Drain(Duration::ZERO));
+        page
+    }
+
+    #[test]
+    fn every_sample_belongs_to_a_family_that_was_announced_once() {
+        let page = page_of_one();
+        let mut families = BTreeMap::new();
+        let mut samples = BTreeSet::new();
+        for line in page.lines() {
+            if let Some(family) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = family.split_once(' ').unwrap();
+                assert!(families.insert(name, kind).is_none(), "{name} twice");
+            } else if !line.starts_with("# HELP ") {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                assert!(samples.insert(series), "{series} twice");
+                value.parse::<f64>().unwrap();
+                let name = series.split('{').next().unwrap();
+                let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+                let family = family.filter(|family| families.get(family) == Some(&"histogram")).unwrap_or(name);
+                assert!(families.contains_key(family), "{name} is not announced");
+            }
+        }
+        for (name, kind) in families {
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+        }
+    }
+
+    #[test]
+    fn labels_are_escaped_and_other_methods_share_one() {
+        let page = page_of_one();
+        let line = r#"ringway_requests_total{listener="web",route="a\"b\\c\nd",method="_OTHER",code="5xx"} 1"#;
+        assert!(page.lines().any(|other| other == line), "{page}");
+        assert!(page.contains("ringway_faults_total{error=\"upstream-closed\"} 1\n"));
+        assert!(page.contains("ringway_faults_total{error=\"no-route\"} 0\n"));
+    }
+
+    #[test]
+    fn buckets_are_cumulative_and_in_seconds() {
+        let page = page_of_one();
+        let upstream =
+            |le: &str| format!("ringway_upstream_duration_seconds_bucket{{upstream=\"origin\",le=\"{le}\"}}");
+        for (le, count) in [("0.005", 0), ("0.25", 0), ("0.5", 1), ("10", 1), ("+Inf", 1)] {
+            assert!(page.contains(&format!("{} {count}\n", upstream(le))), "{le}: {page}");
+        }
+        assert!(page.contains("ringway_upstream_duration_seconds_sum{upstream=\"origin\"} 0.299\n"));
+        assert!(page.contains("ringway_overhead_seconds_bucket{listener=\"web\",le=\"0.0005\"} 0\n"));
+        assert!(page.contains("ringway_overhead_seconds_bucket{listener=\"web\",le=\"0.001\"} 1\n"));
+    }
+
+    #[test]
+    fn there_is_a_label_for_every_method() {
+        assert_eq!(METHODS[Method::Get as usize], "GET");
+        assert_eq!(METHODS[Method::Query as usize], "QUERY");
+        assert_eq!(METHODS[Method::Other as usize], "_OTHER");
+    }
 }

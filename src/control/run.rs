@@ -259,3 +259,131 @@ fn tell_started(say: &Say, started: &Started, cores: &Cores) {
     }
     say.info("ready", &[("version", &env!("CARGO_PKG_VERSION"))]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::testing;
+    use crate::plan::{AccessLog, Admin, LogFormat};
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    fn options(start: Start) -> Options {
+        Options { driver: Driver::Auto, pins: false, heeds_signals: false, say: Say::to_memory(), start }
+    }
+
+    fn with_admin() -> Plan {
+        Plan { admin: Some(Admin { address: "127.0.0.1:0".parse().unwrap() }), ..testing::plan(&["a"]) }
+    }
+
+    fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_gateway_tells_where_it_listens_and_says_so() {
+        let options = options(testing::quiet_core);
+        let gateway = Gateway::start(Source::Made(with_admin), options.clone()).unwrap();
+        let (address, admin) = (gateway.address("web").unwrap(), gateway.admin().unwrap());
+        assert_ne!(address.port(), 0);
+        assert_eq!(gateway.address("other"), None);
+        TcpStream::connect(address).unwrap();
+        let said = options.say.said();
+        for line in [
+            "info  worker runs worker=1 cpu=any driver=\"a stand-in\"".to_owned(),
+            format!("info  listening listener=web address={address}"),
+            format!("info  admin listening address={admin}"),
+        ] {
+            assert!(said.contains(&line), "{line} in {said:#?}");
+        }
+    }
+
+    #[test]
+    fn the_admin_address_tells_health_and_metrics_and_nothing_else() {
+        let gateway = Gateway::start(Source::Made(with_admin), options(testing::quiet_core)).unwrap();
+        let admin = gateway.admin().unwrap();
+        assert!(get(admin, "/healthz").starts_with("HTTP/1.1 200 "));
+        assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200 "));
+        let metrics = get(admin, "/metrics");
+        assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
+        assert!(metrics.contains("\nringway_workers 2\n"), "{metrics}");
+        let missing = get(admin, "/secrets");
+        assert!(missing.starts_with("HTTP/1.1 404 ") && missing.contains("application/problem+json"), "{missing}");
+    }
+
+    #[test]
+    fn a_scrape_holds_what_all_cores_counted_up_to_it() {
+        let gateway = Gateway::start(Source::Made(with_admin), options(testing::quiet_core)).unwrap();
+        let page = gateway.metrics().unwrap();
+        for line in [
+            r#"ringway_requests_total{listener="web",route="-",method="GET",code="4xx"} 2"#,
+            r#"ringway_connections{listener="web",worker="0"} 1"#,
+            r#"ringway_connections{listener="web",worker="1"} 1"#,
+            "ringway_config_generation 1",
+        ] {
+            assert!(page.contains(line), "{line} in {page}");
+        }
+    }
+
+    #[test]
+    fn a_core_that_does_not_answer_holds_no_scrape_up() {
+        let gateway = Gateway::start(Source::Made(with_admin), options(testing::mute_core)).unwrap();
+        let page = gateway.metrics().unwrap();
+        assert!(page.contains("ringway_workers 2") && !page.contains("ringway_requests_total{"), "{page}");
+    }
+
+    #[test]
+    fn a_reload_is_done_when_every_core_serves_by_the_new_plan() {
+        let gateway = Gateway::start(Source::Made(with_admin), options(testing::quiet_core)).unwrap();
+        let more = || Plan { admin: with_admin().admin, ..testing::plan(&["a", "b", "c"]) };
+        let reloaded = gateway.reload_from(Source::Made(more)).unwrap();
+        assert_eq!((reloaded.generation, reloaded.routes.added), (2, 2));
+        assert_eq!(gateway.reload().unwrap().generation, 3);
+        let page = gateway.metrics().unwrap();
+        // Two cores counted one exchange by each of three plans.
+        assert!(page.contains(r#"route="-",method="GET",code="4xx"} 6"#), "{page}");
+        assert!(page.contains("ringway_config_generation 3"), "{page}");
+    }
+
+    #[test]
+    fn a_refused_reload_leaves_the_earlier_plan_in_force_and_shows() {
+        let options = options(testing::quiet_core);
+        let gateway = Gateway::start(Source::Made(with_admin), options.clone()).unwrap();
+        let failure = gateway.reload_from(Source::Made(|| testing::plan(&["a"]))).unwrap_err();
+        assert_eq!(failure.to_string(), "needs a restart: admin.address changed from 127.0.0.1:0 to none");
+        let page = gateway.metrics().unwrap();
+        assert!(page.contains("ringway_config_last_reload_success 0"), "{page}");
+        assert!(page.contains("ringway_config_generation 1"), "{page}");
+        assert!(options.say.said().iter().any(|line| line.starts_with("error reload refused")), "{:?}", options.say);
+        gateway.reload().unwrap();
+        assert!(gateway.metrics().unwrap().contains("ringway_config_last_reload_success 1"));
+    }
+
+    #[test]
+    fn a_drain_ends_when_the_cores_have_nothing_left_and_the_log_is_whole() {
+        let folder = std::env::temp_dir().join(format!("ringway-run-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let logged = || {
+            let file = std::env::temp_dir().join(format!("ringway-run-{}", std::process::id())).join("access.log");
+            Plan { access_log: Some(AccessLog { file: Some(file), format: LogFormat::Json }), ..testing::plan(&["a"]) }
+        };
+        let gateway = Gateway::start(Source::Made(logged), options(testing::quiet_core)).unwrap();
+        assert_eq!(gateway.drain(), End::Drained);
+        let written = std::fs::read_to_string(folder.join("access.log")).unwrap();
+        assert_eq!(written, "the last line\nthe last line\n");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn cores_that_all_die_end_the_gateway() {
+        let options = options(testing::dying_core);
+        let gateway = Gateway::start(Source::Made(with_admin), options.clone()).unwrap();
+        assert_eq!(gateway.wait(), End::Lost);
+        let lost = options.say.said().into_iter().filter(|line| line.starts_with("error a worker ended")).count();
+        assert_eq!(lost, 2);
+    }
+}

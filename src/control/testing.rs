@@ -12,7 +12,7 @@ use crate::plan::{
 };
 use crate::policy::meter::{Meter, Sample};
 use crate::proto::head::Method;
-use crate::shell::mail::{Note, Report, Row, SharedLink};
+use crate::shell::mail::{Note, Report, Row, SharedLink, SharedPlan};
 use crate::words::ids::ListenerId;
 use crate::words::limits;
 
@@ -90,13 +90,14 @@ const TIMEOUTS: Timeouts = Timeouts {
 
 /// Starts a core that keeps to the protocol of the mail and counts one exchange without a route per generation.
 pub(super) fn quiet_core(setup: Setup) -> io::Result<Worker> {
-    start(setup, |link, meter, note| match note {
+    start(setup, |link, (served, meter), note| match note {
         Note::Publish => link.report(Report::Batch(Box::new(meter.drain()))),
         Note::Plan(plan) => {
             link.report(Report::Batch(Box::new(meter.drain())));
             *meter = Meter::new(&plan);
             meter.record(&sample());
             link.report(Report::Applied(plan.generation));
+            *served = plan;
         }
         Note::Drain(_) => {
             assert!(link.push_log(&mut b"the last line\n".to_vec()));
@@ -119,16 +120,21 @@ pub(super) fn dying_core(_setup: Setup) -> io::Result<Worker> {
     Ok(Worker { driver: "none".to_owned(), thread: std::thread::spawn(|| {}) })
 }
 
-fn start(setup: Setup, obey: fn(&SharedLink, &mut Meter, Note)) -> io::Result<Worker> {
+/// The plan a core serves by and its counts.
+type Serving = (SharedPlan, Meter);
+
+fn start(setup: Setup, obey: fn(&SharedLink, &mut Serving, Note)) -> io::Result<Worker> {
     let body = move || {
-        let mut meter = Meter::new(&setup.plan);
+        let Setup { plan, link, sockets: _held, .. } = setup;
+        let mut meter = Meter::new(&plan);
         meter.opened(ListenerId::new(0));
         meter.record(&sample());
+        let mut serving = (plan, meter);
         loop {
-            Row::add(&setup.link.row.ticks, 1);
-            for note in setup.link.take_notes() {
+            Row::add(&link.row.ticks, 1);
+            for note in link.take_notes() {
                 let is_last = matches!(note, Note::Drain(_));
-                obey(&setup.link, &mut meter, note);
+                obey(&link, &mut serving, note);
                 if is_last {
                     return;
                 }

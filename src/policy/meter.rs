@@ -208,12 +208,13 @@ impl Meter {
         }
     }
 
-    /// A connection of `listener` opened.
+    /// A connection of `listener` opened. Counted once in its life: the meter of a later plan starts at zero, and
+    /// connections that are open then are not opened again.
     pub fn opened(&mut self, listener: ListenerId) {
         self.listeners[listener.index()].opened += 1;
     }
 
-    /// A connection of `listener` closed.
+    /// A connection of `listener` closed, whichever meter counted it as opened.
     pub fn closed(&mut self, listener: ListenerId) {
         self.listeners[listener.index()].closed += 1;
     }
