@@ -40,3 +40,11 @@ pub struct Worker {
     /// Its thread.
     pub thread: std::thread::JoinHandle<()>,
 }
+
+/// Starts a core.
+///
+/// # Errors
+/// Always, here.
+pub fn start(_setup: Setup) -> std::io::Result<Worker> {
+    Err(std::io::Error::other("this build has no data path"))
+}
