@@ -273,8 +273,11 @@ const FORBIDDEN: [&str; 25] = [
 mod tests {
     use super::*;
 
-    /// Decodes `wire`, given in pieces of `step` bytes. Says payload, trailers and what was left over.
-    fn decode_by(wire: &[u8], step: usize) -> Result<Option<(Vec<u8>, Vec<u8>, usize)>, ChunkError> {
+    /// Payload, trailers and how many bytes were left over.
+    type Body = (Vec<u8>, Vec<u8>, usize);
+
+    /// Decodes `wire`, given in pieces of `step` bytes.
+    fn decode_by(wire: &[u8], step: usize) -> Result<Option<Body>, ChunkError> {
         let mut decoder = Decoder::default();
         let mut payload = Vec::new();
         let mut used = 0;
