@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod identity;
+pub mod journal;
 pub mod meter;
 pub mod outgoing;
 pub mod respond;
