@@ -141,7 +141,8 @@ fn whole(text: &str, value: &str) -> bool {
     use std::collections::HashMap;
     thread_local!(static COMPILED: RefCell<HashMap<String, regex::bytes::Regex>> = RefCell::default());
     COMPILED.with_borrow_mut(|compiled| {
-        let compile = || regex::bytes::Regex::new(&format!("^(?-u:{text})$")).unwrap();
+        let compile =
+            || regex::bytes::Regex::new(&format!("^(?-u:{text})$")).expect("the tables hold valid expressions");
         compiled.entry(text.to_owned()).or_insert_with(compile).is_match(value.as_bytes())
     })
 }
