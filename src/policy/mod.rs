@@ -1,3 +1,4 @@
 //! Floor 3: decisions. Synchronous functions over owned state; `now` is an argument.
 
 pub mod meter;
+pub mod rewrite;
