@@ -412,7 +412,7 @@ mod tests {
     fn other_variables_are_encoded_whatever_they_say() {
         let host = Piece::Variable(Variable::RequestHost);
         let encoded = "a%2Fb%3Fc%23d%0D%0A%20%25..%FF";
-        assert_eq!(written(&to_query(&[host.clone()]), "/*", "/", None), Ok(format!("/?{encoded}")));
+        assert_eq!(written(&to_query(std::slice::from_ref(&host)), "/*", "/", None), Ok(format!("/?{encoded}")));
         // Not UTF-8, so no path; a path of it is refused rather than sent.
         assert_eq!(written(&to_path(&[text("/"), host]), "/*", "/", None), Err(Kind::BadTarget));
         let mut out = b"/a ".to_vec();
