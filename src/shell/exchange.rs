@@ -115,14 +115,14 @@ pub async fn refuse<I: Io>(down: &mut Downstream<I>, work: &mut Work, fault: Fau
 async fn serve<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: Admitted) -> Next {
     let plan = Rc::clone(&story.plan);
     if let Some(redirect) = &plan.listeners[down.listener.index()].redirect {
-        return local::redirect(down, work, story, redirect, &Captures::NONE).await;
+        return local::redirect(down, work, story, redirect).await;
     }
     if work.request.method == Method::Options && outgoing::max_forwards(&work.request, down.inbound.data()) == Some(0) {
         return local::options(down, work, story).await;
     }
     match &admitted.route(&plan).action {
         Action::Forward(forward) => forward::forward(down, work, story, &admitted, forward).await,
-        Action::Redirect(redirect) => local::redirect(down, work, story, redirect, admitted.captures()).await,
+        Action::Redirect(redirect) => local::redirect(down, work, story, redirect).await,
         Action::Respond(respond) => local::respond(down, work, story, respond).await,
     }
 }

@@ -12,7 +12,6 @@ use super::core::Phase;
 use super::exchange::{Next, Story, connection_of, is_worth_draining};
 use super::io::{Io, Stream};
 use super::work::Work;
-use crate::plan::router::Captures;
 use crate::plan::{Redirect, Respond};
 use crate::policy::respond::{self, ErrorForm, Frame};
 use crate::proto::head::{Known, Method, RequestBody};
@@ -63,10 +62,10 @@ pub async fn options<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &m
 
 /// Answers with a redirect.
 pub async fn redirect<I: Io>(
-    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, redirect: &Redirect, captures: &Captures,
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, redirect: &Redirect,
 ) -> Next {
     let mut location = Vec::new();
-    let written = super::target::location(down, work, story, redirect, captures, &mut location);
+    let written = super::target::location(down, work, story, redirect, &mut location);
     if let Err(problem) = written {
         return fault(down, work, story, problem).await;
     }

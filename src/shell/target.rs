@@ -5,11 +5,10 @@ use super::exchange::{Admitted, Story};
 use super::io::Io;
 use super::serving::Choice;
 use super::work::Work;
-use crate::plan::router::Captures;
 use crate::plan::template::Variable;
-use crate::plan::{Forward, HostRewrite, Redirect};
+use crate::plan::{Forward, Redirect};
 use crate::policy::outgoing::write_address;
-use crate::policy::rewrite;
+use crate::policy::rewrite::{self, Asked, Reached};
 use crate::proto::h1::encode::push_decimal;
 use crate::words::fault::Fault;
 
@@ -32,7 +31,8 @@ pub fn upstream<I: Io>(
         Ok(())
     } else {
         let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
-        rewrite::target(&forward.rewrite, &work.facts.path, query, admitted.captures(), &fill, &mut target)
+        let asked = Asked { path: &work.facts.path, query, captures: admitted.captures() };
+        rewrite::target(&forward.rewrite, &asked, &fill, &mut target)
     };
     work.target = target;
     written
@@ -43,14 +43,9 @@ pub fn host<'a, I: Io>(
     down: &'a Downstream<I>, work: &'a Work, story: &'a Story<I>, forward: &'a Forward, choice: Choice,
 ) -> &'a [u8] {
     let endpoint = &story.plan.upstreams[choice.upstream.index()].endpoints[choice.endpoint];
-    match &forward.rewrite.host {
-        HostRewrite::Literal(host) => host.as_bytes(),
-        HostRewrite::Upstream => endpoint.authority.as_bytes(),
-        // An HTTP/1.0 request may have none; HTTP/1.1 upstream must.
-        HostRewrite::Preserve => {
-            work.request.host.map_or(endpoint.authority.as_bytes(), |host| host.of(down.inbound.data()))
-        }
-    }
+    // An HTTP/1.0 request may have none; HTTP/1.1 upstream must.
+    let client = work.request.host.map_or(endpoint.authority.as_bytes(), |host| host.of(down.inbound.data()));
+    rewrite::authority(&forward.rewrite.host, client, &endpoint.authority)
 }
 
 /// Writes the `Location` of `redirect`.
@@ -58,18 +53,25 @@ pub fn host<'a, I: Io>(
 /// # Errors
 /// When what a client sent would make it malformed.
 pub fn location<I: Io>(
-    down: &Downstream<I>, work: &Work, story: &Story<I>, redirect: &Redirect, captures: &Captures, out: &mut Vec<u8>,
+    down: &Downstream<I>, work: &Work, story: &Story<I>, redirect: &Redirect, out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
-    let listener = &story.plan.listeners[down.listener.index()];
     let bytes = down.inbound.data();
-    let from = rewrite::Origin {
-        scheme: "http",
-        host: work.request.host.map_or(&b""[..], |host| host.of(bytes)),
-        port: listener.address.port(),
-    };
+    let (host, port) = split_port(work.request.host.map_or(b"", |host| host.of(bytes)));
     let query = work.request.query.map(|query| query.of(bytes));
+    let asked = Asked { path: &work.facts.path, query, captures: &story.captures };
     let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
-    rewrite::location(redirect, &from, &work.facts.path, query, captures, &fill, out)
+    rewrite::location(redirect, &asked, &Reached { scheme: "http", host, port }, &fill, out)
+}
+
+/// Host and port of an authority whose grammar was checked.
+fn split_port(authority: &[u8]) -> (&[u8], Option<u16>) {
+    match authority.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !authority[colon..].contains(&b']') => {
+            let port = std::str::from_utf8(&authority[colon + 1..]).ok().and_then(|port| port.parse().ok());
+            (&authority[..colon], port)
+        }
+        _ => (authority, None),
+    }
 }
 
 /// Fills a template's variable for this exchange; what is not known yet stays empty.
