@@ -10,8 +10,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
-use axum::response::Json;
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{any, get};
 use futures_core::Stream;
 use serde_json::{Value, json};
@@ -103,14 +103,15 @@ async fn echo(
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
         .collect();
-    Json(json!({
+    let said = json!({
         "origin": name,
         "method": method.as_str(),
         "path": uri.path(),
         "query": uri.query(),
         "fields": fields,
         "body": String::from_utf8_lossy(&body),
-    }))
+    });
+    ([(header::CONTENT_TYPE, "application/json")], format!("{said:#}\n")).into_response()
 }
 
 /// A body that comes in parts.

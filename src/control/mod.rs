@@ -23,7 +23,6 @@ pub mod metrics;
 pub mod reload;
 pub mod run;
 pub mod say;
-pub mod seam;
 pub mod signals;
 pub mod sockets;
 mod thread;

@@ -4,6 +4,7 @@
 //! process, each with a control thread, cores and sockets of its own.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::mpsc as standard;
@@ -18,12 +19,13 @@ use super::cores::{self, Cores, Start};
 use super::logwriter::LogWriter;
 use super::reload::Reloaded;
 use super::say::Say;
-use super::seam::{self as worker, Driver};
 use super::signals::Signals;
 use super::sockets;
 use super::thread::{Books, Command, Control, Reload, open_log, tell};
 use crate::plan::{self, Loaded};
 use crate::shell::mail::SharedPlan;
+use crate::shell::uring::Preference;
+use crate::shell::worker;
 
 /// The environment variable that chooses how cores do I/O: `epoll`, or `auto` as without it.
 pub const DRIVER_VARIABLE: &str = "RINGWAY_DRIVER";
@@ -32,7 +34,7 @@ pub const DRIVER_VARIABLE: &str = "RINGWAY_DRIVER";
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How cores do I/O.
-    pub driver: Driver,
+    pub driver: Preference,
     /// Cores are pinned to CPUs. Programs with more to do than this gateway may not want that.
     pub pins: bool,
     /// SIGTERM, SIGINT and SIGHUP are this gateway's.
@@ -63,10 +65,10 @@ impl Options {
     }
 }
 
-fn driver(named: OsString) -> Result<Driver, Failure> {
+fn driver(named: OsString) -> Result<Preference, Failure> {
     match named.to_str() {
-        Some("" | "auto") => Ok(Driver::Auto),
-        Some("epoll") => Ok(Driver::Epoll),
+        Some("" | "auto") => Ok(Preference::Auto),
+        Some("epoll") => Ok(Preference::Epoll),
         _ => Err(Failure::Driver(named)),
     }
 }
@@ -110,10 +112,20 @@ impl Source {
 pub enum End {
     /// Everything in flight was finished.
     Drained,
-    /// Something was left when the time was over.
+    /// A core did not end within the drain's time and a grace.
     Cut,
     /// All cores were lost.
     Lost,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drained => "drained",
+            Self::Cut => "a worker did not end in time",
+            Self::Lost => "all workers were lost",
+        })
+    }
 }
 
 /// A gateway that runs. Dropping it ends it at once, without waiting for what is in flight.
@@ -318,7 +330,7 @@ mod tests {
     const ADMIN: &str = "[admin]\naddress = \"127.0.0.1:0\"\n";
 
     fn options(start: Start) -> Options {
-        Options { driver: Driver::Auto, pins: false, heeds_signals: false, say: Say::to_memory(), start }
+        Options { driver: Preference::Auto, pins: false, heeds_signals: false, say: Say::to_memory(), start }
     }
 
     /// Two workers, one listener, an admin address and these routes.
@@ -462,8 +474,8 @@ mod tests {
 
     #[test]
     fn a_driver_that_there_is_not_is_refused() {
-        assert_eq!(driver(OsString::new()).unwrap(), Driver::Auto);
-        assert_eq!(driver("epoll".into()).unwrap(), Driver::Epoll);
+        assert_eq!(driver(OsString::new()).unwrap(), Preference::Auto);
+        assert_eq!(driver("epoll".into()).unwrap(), Preference::Epoll);
         assert_eq!(
             driver("kqueue".into()).unwrap_err().to_string(),
             "RINGWAY_DRIVER says kqueue; it may be \"epoll\" or \"auto\""

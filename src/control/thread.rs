@@ -129,6 +129,7 @@ impl Control {
         self.answer_scrapes();
         self.cores.join();
         self.log.finish();
+        self.say.info("ended", &[("how", &end)]);
         end
     }
 
@@ -173,10 +174,7 @@ impl Control {
         }
         match self.drain {
             _ if self.cores.are_gone() => Some(if self.cores.are_drained() { End::Drained } else { End::Lost }),
-            Some(deadline) if Instant::now() >= deadline => {
-                self.say.warn("drain is over; what was left is cut", &[]);
-                Some(End::Cut)
-            }
+            Some(deadline) if Instant::now() >= deadline => Some(End::Cut),
             _ => None,
         }
     }
