@@ -23,7 +23,7 @@ pub fn run(address: SocketAddr) -> io::Result<u8> {
     match run::start(Source::Text { name: "demo.toml".to_owned(), text }) {
         Ok(gateway) => {
             let address = gateway.address("web").unwrap_or(address);
-            io::stdout().write_all(invitation(address, gateway.admin()).as_bytes())?;
+            io::stdout().write_all(invitation(address, gateway.admin_address()).as_bytes())?;
             Ok(run::code(gateway.wait()))
         }
         Err(failure) => {

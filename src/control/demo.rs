@@ -96,9 +96,7 @@ async fn slow() -> &'static str {
 }
 
 /// Says what came in.
-async fn echo(
-    State(name): State<&'static str>, method: Method, uri: Uri, fields: HeaderMap, body: Bytes,
-) -> Json<Value> {
+async fn echo(State(name): State<&'static str>, method: Method, uri: Uri, fields: HeaderMap, body: Bytes) -> Response {
     let fields: serde_json::Map<String, Value> = fields
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))

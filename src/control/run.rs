@@ -168,7 +168,7 @@ impl Gateway {
 
     /// The admin address, when there is one.
     #[must_use]
-    pub const fn admin(&self) -> Option<SocketAddr> {
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.started.admin
     }
 
@@ -358,7 +358,7 @@ mod tests {
     fn a_gateway_tells_where_it_listens_and_says_so() {
         let options = options(testing::quiet_core);
         let gateway = Gateway::start(source(&["a"]), options.clone()).unwrap();
-        let (address, admin) = (gateway.address("web").unwrap(), gateway.admin().unwrap());
+        let (address, admin) = (gateway.address("web").unwrap(), gateway.admin_address().unwrap());
         assert_ne!(address.port(), 0);
         assert_eq!(gateway.address("other"), None);
         TcpStream::connect(address).unwrap();
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn the_admin_address_tells_health_and_metrics_and_nothing_else() {
         let gateway = start(testing::quiet_core);
-        let admin = gateway.admin().unwrap();
+        let admin = gateway.admin_address().unwrap();
         assert!(get(admin, "/healthz").starts_with("HTTP/1.1 200 "));
         assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200 "));
         let metrics = get(admin, "/metrics");
