@@ -1,6 +1,8 @@
 //! Writes the small pieces of HTTP/1.x that are computed: chunk headers, numbers, dates. Nothing allocates beyond the
 //! room that the caller's vector has.
 
+use crate::words::time::Wall;
+
 /// Room for the longest chunk header: 16 hex digits and CRLF.
 pub const CHUNK_HEADER_BYTES: usize = 18;
 /// Room for the longest decimal number of 64 bits.
@@ -55,12 +57,13 @@ pub fn push_decimal(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(decimal(number, &mut [0; DECIMAL_BYTES]));
 }
 
-/// Writes `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7) for a time in seconds since 1970. The wall clock of
-/// [`crate::words::time`] ends in the year 2554, so four digits are enough for a year.
-pub fn write_date(seconds: u64, out: &mut [u8; DATE_BYTES]) {
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7). [`Wall`] ends in the year 2554, so four digits are enough.
+#[must_use]
+pub fn date(at: Wall) -> [u8; DATE_BYTES] {
+    let seconds = at.as_secs();
     let days = seconds / 86_400;
     let (year, month, day) = civil(days);
-    *out = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    let mut out = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     out[..3].copy_from_slice(&b"ThuFriSatSunMonTueWed"[3 * (days % 7) as usize..][..3]);
     out[5..7].copy_from_slice(&two(day));
     out[8..11].copy_from_slice(&b"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * (month as usize - 1)..][..3]);
@@ -69,6 +72,7 @@ pub fn write_date(seconds: u64, out: &mut [u8; DATE_BYTES]) {
     out[17..19].copy_from_slice(&two(seconds / 3_600 % 24));
     out[20..22].copy_from_slice(&two(seconds / 60 % 60));
     out[23..25].copy_from_slice(&two(seconds % 60));
+    out
 }
 
 /// Year, month (1 to 12) and day (1 to 31) of a day since 1970-01-01. Years are counted from March, so that the leap
@@ -109,10 +113,8 @@ mod tests {
         }
     }
 
-    fn date(seconds: u64) -> String {
-        let mut out = [0; DATE_BYTES];
-        write_date(seconds, &mut out);
-        String::from_utf8(out.to_vec()).unwrap()
+    fn date_of(seconds: u64) -> String {
+        String::from_utf8(date(Wall::from_nanos(seconds * 1_000_000_000)).to_vec()).unwrap()
     }
 
     #[test]
@@ -125,7 +127,7 @@ mod tests {
             (1_735_689_599, "Tue, 31 Dec 2024 23:59:59 GMT"),
             (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
         ] {
-            assert_eq!(date(seconds), text);
+            assert_eq!(date_of(seconds), text);
         }
     }
 
@@ -135,7 +137,7 @@ mod tests {
             let seconds = day * 86_400 + day * 7 % 86_400;
             let expected = jiff::Timestamp::from_second(seconds as i64).unwrap();
             let expected = expected.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-            assert_eq!(date(seconds), expected);
+            assert_eq!(date_of(seconds), expected);
         }
     }
 
