@@ -7,6 +7,8 @@
 mod fixture;
 /// Plays them against the parser.
 mod parser;
+/// Valid and damaged messages at random.
+mod random;
 
 use fixture::{Case, load};
 use parser::{Seen, play_answer, play_request};
