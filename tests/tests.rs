@@ -15,3 +15,5 @@ mod tidy;
 mod routing;
 /// Random route tables and requests.
 mod tables;
+/// What comes over the wire gets its verdict: hundreds of fixtures.
+mod wire;
