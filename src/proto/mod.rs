@@ -4,4 +4,5 @@
 pub mod authority;
 pub mod h1;
 pub mod head;
+mod known;
 pub mod path;
