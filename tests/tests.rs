@@ -5,12 +5,16 @@
 
 /// The three actors: client, gateway, origin.
 mod support;
+/// Random route tables and requests.
+mod tables;
 
 /// The actors are strict themselves.
 mod actors;
 /// The sources keep the architecture.
 mod tidy;
 
+/// Why a request goes where it goes, as `explain` tells it, is where it goes.
+mod explain;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.
