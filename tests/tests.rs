@@ -1,1 +1,3 @@
 //! The table of contents of Ringway's tests: one module and one sentence each, one binary.
+
+mod config;

@@ -82,7 +82,7 @@ impl<T: Value> Value for Vec<At<T>> {
         };
         let elements = array.iter().filter_map(|element| {
             let place = Place::new(item.place.file, element.span());
-            let value = T::read(Item { value: element.get_ref(), place, key: item.key }, desk)?;
+            let value = T::read(Item { value: element.get_ref(), place, key: place }, desk)?;
             Some(At { value, place })
         });
         Some(elements.collect())

@@ -31,8 +31,12 @@ pub const SECTIONS: &[Described] = &[
     section("listeners", named(&Listener::SHAPE), "Where connections come in."),
     section("routes", named(&Route::SHAPE), "Which requests go where; the most specific one wins."),
     section("upstreams", named(&Upstream::SHAPE), "Where requests are sent to."),
-    section("admin", Shape::Table(Admin::KEYS), "Metrics and health for operators; never on a public address."),
-    section("access_log", Shape::Table(AccessLog::KEYS), "One line for each exchange."),
+    section(
+        "admin",
+        Shape::Table(Admin::KEYS),
+        "Metrics and health for operators, never on a public address. Without it there are none.",
+    ),
+    section("access_log", Shape::Table(AccessLog::KEYS), "One line for each exchange. Without it there is none."),
 ];
 
 /// Sections that are in the language and have no meaning yet, and how many names deep their tables lie.
@@ -40,7 +44,7 @@ const LATER: &[(&str, usize)] =
     &[("tls", 1), ("apis", 1), ("policies", 2), ("consumers", 1), ("plans", 1), ("usage", 0), ("tracing", 0)];
 
 const fn section(name: &'static str, shape: Shape, meaning: &'static str) -> Described {
-    Described { name, shape, default: "", example: "", meaning, is_required: false }
+    Described { name, shape, default: "", example: "", meaning, is_required: false, is_shown: false }
 }
 
 const fn named(shape: &'static Shape) -> Shape {
