@@ -1,3 +1,20 @@
 //! The table of contents of Ringway's tests: one module and one sentence each, one binary.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "client and origin are threads with a clock")]
+#![expect(unreachable_pub, reason = "nobody imports a test binary")]
+#![allow(clippy::unwrap_used, reason = "a test's unwrap is its assertion")]
 
+/// The three actors: client, gateway, origin.
+mod support;
+
+/// The actors are strict themselves.
+mod actors;
+/// The sources keep the architecture.
+mod tidy;
+
+/// The router does what a naive model of the order does, on random tables.
+mod routing;
+/// Random route tables and requests.
+mod tables;
+
+/// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
 mod config;

@@ -1,3 +1,9 @@
 //! Floor 3: decisions. Synchronous functions over owned state; `now` is an argument.
 
+pub mod balance;
+pub mod identity;
+pub mod journal;
 pub mod meter;
+pub mod outgoing;
+pub mod respond;
+pub mod rewrite;

@@ -35,7 +35,8 @@ pub struct Line {
     pub value: Span,
     /// Which field it is, where Ringway cares.
     pub known: Known,
-    /// Belongs to this hop only: framing, connection-specific, or nominated by `Connection` (RFC 9110 7.6.1).
+    /// Ends at this hop, so it is never copied to the other side: framing (`Content-Length` too, because Ringway frames
+    /// each message anew), connection-specific, nominated by `Connection` (RFC 9110 7.6.1), or a [`Known::Twin`].
     pub hop: bool,
 }
 
@@ -81,6 +82,8 @@ pub enum Known {
     Trailer,
     /// `Transfer-Encoding`
     TransferEncoding,
+    /// A guarded or framing field's name spelt with `_` for `-` (`X_Forwarded_For`): some servers take it for the field.
+    Twin,
     /// `Upgrade`
     Upgrade,
     /// `User-Agent`
@@ -141,6 +144,24 @@ pub enum Method {
 }
 
 impl Method {
+    /// The method that `token` names.
+    #[must_use]
+    pub fn of(token: &[u8]) -> Self {
+        match token {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"CONNECT" => Self::Connect,
+            b"OPTIONS" => Self::Options,
+            b"TRACE" => Self::Trace,
+            b"PATCH" => Self::Patch,
+            b"QUERY" => Self::Query,
+            _ => Self::Other,
+        }
+    }
+
     /// How many there are, for tables indexed by method.
     pub const COUNT: usize = Self::Other as usize + 1;
 
@@ -210,13 +231,16 @@ pub struct RequestHead {
     pub lines: Vec<Line>,
     /// How the body is delimited.
     pub body: RequestBody,
+    /// What `Content-Length` said; `Some(0)` comes with [`RequestBody::None`].
+    pub length: Option<u64>,
     /// The client will send another request on this connection if we let it.
     pub is_persistent: bool,
-    /// The client waits for 100 before it sends its body.
+    /// The client waits for 100 before it sends its body; never in HTTP/1.0 or without a body (RFC 9110 10.1.1).
     pub expects_continue: bool,
     /// `TE: trailers` was there.
     pub accepts_trailers: bool,
-    /// `Upgrade` named something and `Connection` nominated it.
+    /// `Upgrade` named something, `Connection` nominated it, the version is 1.1 and there is no body (RFC 9110 7.8).
+    /// Never for `h2c`, which is not forwarded (RFC 9113 3.1 deprecates it).
     pub asks_upgrade: bool,
     /// Bytes of the head, the empty line included; the body starts here.
     pub bytes: usize,
@@ -225,7 +249,7 @@ pub struct RequestHead {
 /// An answer head that obeys every rule of `h1::parse`.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerHead {
-    /// 100 to 999.
+    /// 100 to 599.
     pub status: u16,
     /// The reason phrase as it came.
     pub reason: Span,
@@ -235,7 +259,9 @@ pub struct AnswerHead {
     pub lines: Vec<Line>,
     /// How the body is delimited.
     pub body: AnswerBody,
-    /// The upstream keeps the connection open.
+    /// What `Content-Length` said, also where no body follows it (HEAD, 304).
+    pub length: Option<u64>,
+    /// The upstream keeps the connection open: false for 101 and whenever the body ends with the connection.
     pub is_persistent: bool,
     /// Bytes of the head, the empty line included.
     pub bytes: usize,

@@ -1,6 +1,8 @@
 //! Floor 1: the protocols, sans I/O: bytes in, facts out. No clock, no socket, no async, no configuration but numbers
 //! passed in.
 
+pub mod authority;
 pub mod h1;
 pub mod head;
+mod known;
 pub mod path;

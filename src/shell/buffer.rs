@@ -1,7 +1,5 @@
 //! Owned byte buffers with room in front, so that a head can be written before a body that is already there.
 
-use std::ops::Range;
-
 /// Bytes `start..end` of a fixed allocation hold data; before them is headroom, behind them free space.
 #[derive(Debug, Default)]
 pub struct Buffer {
@@ -14,6 +12,9 @@ pub struct Buffer {
 impl Buffer {
     /// Room left in front of fresh buffers: a re-written head or a chunk header fits there.
     pub const HEADROOM: usize = 1024;
+
+    /// Room kept free behind what is read: the end of a chunk and the last chunk fit there.
+    pub const TAILROOM: usize = 16;
 
     /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front.
     #[must_use]
@@ -40,10 +41,10 @@ impl Buffer {
         self.start == self.end
     }
 
-    /// Bytes free behind the data.
+    /// Bytes free behind the data, [`Buffer::TAILROOM`] aside.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.bytes.len() - self.end
+        (self.bytes.len() - self.end).saturating_sub(Self::TAILROOM)
     }
 
     /// The data.
@@ -59,7 +60,8 @@ impl Buffer {
 
     /// The free space behind the data; say with [`Buffer::commit`] how much was filled.
     pub fn free_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.end..]
+        let room = self.room();
+        &mut self.bytes[self.end..self.end + room]
     }
 
     /// Counts `count` bytes of the free space as data.
@@ -91,10 +93,20 @@ impl Buffer {
         self.end = self.start;
     }
 
-    /// Drops all data and uses the whole allocation, headroom included, for what comes.
-    pub fn clear_whole(&mut self) {
-        self.start = 0;
-        self.end = 0;
+    /// True when the last data left no room: whoever reads has more to come than this buffer takes at once.
+    #[must_use]
+    pub fn was_full(&self) -> bool {
+        !self.bytes.is_empty() && self.room() == 0
+    }
+
+    /// Moves the data to where it was in a fresh buffer, so that all room is behind it.
+    pub fn compact(&mut self) {
+        let front = Self::HEADROOM.min(self.bytes.len() / 2);
+        if self.start > front {
+            self.bytes.copy_within(self.start..self.end, front);
+            self.end -= self.start - front;
+            self.start = front;
+        }
     }
 
     /// Puts `head` directly before the data; false when the headroom is too small, and nothing has changed.
@@ -107,31 +119,14 @@ impl Buffer {
         true
     }
 
-    /// Appends `more`; false when there is no room, and nothing has changed.
+    /// Appends `more`, in the tail room too; false when there is no room, and nothing has changed.
     pub fn append(&mut self, more: &[u8]) -> bool {
-        if more.len() > self.room() {
+        if more.len() > self.bytes.len() - self.end {
             return false;
         }
         self.bytes[self.end..self.end + more.len()].copy_from_slice(more);
         self.end += more.len();
         true
-    }
-
-    /// Positions of data and free space in the allocation: for the shell that hands them to the kernel.
-    #[must_use]
-    pub fn bounds(&self) -> (Range<usize>, Range<usize>) {
-        (self.start..self.end, self.end..self.bytes.len())
-    }
-
-    /// The start of the allocation: for the shell that hands it to the kernel.
-    #[must_use]
-    pub fn as_ptr(&self) -> *const u8 {
-        self.bytes.as_ptr()
-    }
-
-    /// As [`Buffer::as_ptr`], to be written through.
-    pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.bytes.as_mut_ptr()
     }
 }
 
@@ -150,10 +145,20 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_changes_nothing() {
-        let mut buffer = Buffer::with_capacity(16);
-        assert!(!buffer.append(&[0; 9]));
-        assert!(!buffer.prepend(&[0; 9]));
+        let mut buffer = Buffer::with_capacity(64);
+        assert!(!buffer.append(&[0; 33]));
+        assert!(!buffer.prepend(&[0; 33]));
         assert!(buffer.is_empty());
-        assert_eq!(buffer.room(), 8);
+        assert_eq!(buffer.room(), 32 - Buffer::TAILROOM);
+    }
+
+    #[test]
+    fn compacting_keeps_the_data_and_gives_the_room_back() {
+        let mut buffer = Buffer::with_capacity(4096);
+        assert!(buffer.append(b"used|kept"));
+        let room = buffer.room();
+        buffer.consume(5);
+        buffer.compact();
+        assert_eq!((buffer.data(), buffer.room()), (&b"kept"[..], room + 5));
     }
 }

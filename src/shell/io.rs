@@ -9,7 +9,6 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -38,7 +37,7 @@ pub trait Io: Clone + 'static {
     /// A timer.
     fn timer(&self) -> Self::Timer;
     /// Connects. The caller bounds the time by dropping the future.
-    fn connect(&self, address: Rc<Address>) -> impl Future<Output = io::Result<Self::Stream>> + 'static;
+    fn connect(&self, address: &Address) -> impl Future<Output = io::Result<Self::Stream>>;
 }
 
 /// A listening socket of one core.
@@ -70,8 +69,8 @@ pub trait Stream: 'static {
     /// True while a read is in flight.
     fn is_reading(&self) -> bool;
 
-    /// Ready when a read would return at once: data, the end or an error. Holds no buffer.
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// True while a write is in flight.
+    fn is_writing(&self) -> bool;
 
     /// Writes from the front of `from` and consumes what was written; Ready when `from` is empty.
     ///

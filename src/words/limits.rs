@@ -19,6 +19,11 @@ pub const TARGET_BYTES: u64 = 8 * 1024;
 pub const METHOD_BYTES: usize = 32;
 /// Empty lines that a client may send before a request line (RFC 9112 2.2 asks for at least one).
 pub const LEADING_BLANK_LINES: usize = 4;
+/// Host name in `Host` or in an absolute-form target, without port: longer names do not exist in DNS (RFC 1035 2.3.4).
+pub const HOST_BYTES: usize = 255;
+/// Options in all `Connection` lines of one head, `close`, `keep-alive`, `te` and `upgrade` apart: each costs a pass
+/// over the lines.
+pub const CONNECTION_OPTIONS: usize = 16;
 /// Interim answers (1xx) of an upstream to one request.
 pub const INTERIM_ANSWERS: u32 = 8;
 /// Own pseudonym in `Via` more often than this is a loop: 508.
@@ -99,6 +104,8 @@ pub const PATH_SEGMENTS_MAX: usize = 64;
 pub const CAPTURES_MAX: usize = 16;
 /// One compiled `path_regex`, in bytes of automaton.
 pub const REGEX_BYTES: usize = 1024 * 1024;
+/// Pairs of states that are looked at to prove two expressions disjoint; more counts as "may both match".
+pub const REGEX_PAIRS: usize = 16 * 1024;
 /// Bytes of all configuration files together.
 pub const CONFIG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Depth of `include`.

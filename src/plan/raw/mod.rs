@@ -92,13 +92,13 @@ pub fn read(documents: &[(FileId, DeTable<'_>)], desk: &mut Desk<'_>) -> Raw {
         }
     }
     Raw {
-        server: single(parts.server, desk).unwrap_or_default(),
-        defaults: single(parts.defaults, desk).unwrap_or_default(),
+        server: single(parts.server, server::take_include, desk).unwrap_or_default(),
+        defaults: single(parts.defaults, |_, _| (), desk).unwrap_or_default(),
         listeners: names(parts.listeners, desk),
         routes: names(parts.routes, desk),
         upstreams: names(parts.upstreams, desk),
-        admin: single(parts.admin, desk),
-        access_log: single(parts.access_log, desk),
+        admin: single(parts.admin, |_, _| (), desk),
+        access_log: single(parts.access_log, |_, _| (), desk),
     }
 }
 
@@ -149,11 +149,14 @@ fn later(item: Item<'_>, name: &str, depth: usize, desk: &mut Desk<'_>) {
     }
 }
 
-/// Joins the pieces of a section that has fixed keys, and reads it.
-fn single<S: Section>(parts: Vec<Item<'_>>, desk: &mut Desk<'_>) -> Option<S> {
+/// Joins the pieces of a section that has fixed keys, and reads it. `alone` takes what each file has for itself.
+fn single<S: Section>(
+    parts: Vec<Item<'_>>, alone: fn(&mut Table<'_>, &mut Desk<'_>), desk: &mut Desk<'_>,
+) -> Option<S> {
     let mut joined: Option<Table<'_>> = None;
     for item in parts {
-        let Some(table) = Table::of(item, desk) else { continue };
+        let Some(mut table) = Table::of(item, desk) else { continue };
+        alone(&mut table, desk);
         match &mut joined {
             Some(first) => first.join(table, desk),
             None => joined = Some(table),

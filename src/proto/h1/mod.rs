@@ -1,4 +1,9 @@
 //! HTTP/1.x (RFC 9112).
 
 pub mod chunked;
+pub mod encode;
+mod fields;
+mod framing;
 pub mod parse;
+mod scan;
+mod target;

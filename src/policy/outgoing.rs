@@ -1,0 +1,300 @@
+//! Writes the heads that leave: the request's on its way up, the answer's on its way down.
+//!
+//! Unchanged field lines are copied from the receive buffer in runs; what belongs to this hop is dropped first, then
+//! the gateway adds its own (RFC 9110 7.6). Nothing here decides where a message goes or how its body is framed.
+
+use std::net::IpAddr;
+
+use crate::plan::FieldEdits;
+use crate::plan::template::Variable;
+use crate::proto::h1::encode::push_decimal;
+use crate::proto::head::{AnswerHead, Known, Line, Method, RequestBody, RequestHead, Span};
+
+/// How a template's variables are filled in.
+pub type Fill<'a> = dyn Fn(Variable, &mut Vec<u8>) + 'a;
+
+/// A request on its way up.
+pub struct Upward<'a> {
+    /// The head as it came.
+    pub head: &'a RequestHead,
+    /// The bytes that `head` points into.
+    pub bytes: &'a [u8],
+    /// The target: origin-form, or `*`.
+    pub target: &'a [u8],
+    /// What Host says.
+    pub host: &'a [u8],
+    /// The gateway's pseudonym.
+    pub pseudonym: &'a str,
+    /// The address at the other end of the downstream connection.
+    pub peer: IpAddr,
+    /// The peer may speak for a client, so what it says in `X-Forwarded-*` is kept.
+    pub is_trusted: bool,
+    /// `http` or `https`: how the client reached this gateway.
+    pub scheme: &'a str,
+    /// The request id.
+    pub id: &'a [u8],
+    /// A `traceparent` to add; empty when the request has a good one of its own.
+    pub traceparent: &'a [u8],
+    /// The route's edits.
+    pub edits: &'a FieldEdits,
+    /// Fills the edits' templates.
+    pub fill: &'a Fill<'a>,
+}
+
+impl Upward<'_> {
+    /// Appends the head to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.head.method_span.of(self.bytes));
+        out.push(b' ');
+        out.extend_from_slice(self.target);
+        out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+        out.extend_from_slice(self.host);
+        out.extend_from_slice(b"\r\n");
+        copy_lines(out, self.bytes, &self.head.lines, self.head.bytes, |line| self.keeps(line));
+        self.write_framing(out);
+        self.write_identity(out);
+        write_edits(out, self.edits, self.fill);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn keeps(&self, line: &Line) -> bool {
+        let is_ours = match line.known {
+            Known::Host | Known::XRequestId | Known::XRealIp => true,
+            Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => true,
+            Known::Forwarded | Known::XForwardedOther => !self.is_trusted,
+            Known::Traceparent | Known::Tracestate => !self.traceparent.is_empty(),
+            // One that goes up no more is dropped where it is used up: OPTIONS and TRACE count it down.
+            Known::MaxForwards => matches!(self.head.method, Method::Options | Method::Trace),
+            _ => false,
+        };
+        // A length is framing too, but the parser has made sure that it is the only one and true.
+        let passes = !line.hop || line.known == Known::ContentLength;
+        passes && !is_ours && !touches(self.edits, line.name.of(self.bytes))
+    }
+
+    /// Framing is written anew, never copied (security: "re-chunk"). A length is end-to-end and was copied.
+    fn write_framing(&self, out: &mut Vec<u8>) {
+        if self.head.body == RequestBody::Chunked {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        }
+        if self.head.accepts_trailers {
+            // RFC 9110 10.1.4: TE is connection-specific, so it is nominated.
+            out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+        }
+        if matches!(self.head.method, Method::Options | Method::Trace)
+            && let Some(left) = max_forwards(self.head, self.bytes)
+        {
+            out.extend_from_slice(b"max-forwards: ");
+            push_decimal(left.saturating_sub(1), out);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn write_identity(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"via: 1.1 ");
+        out.extend_from_slice(self.pseudonym.as_bytes());
+        out.extend_from_slice(b"\r\nx-forwarded-for: ");
+        if self.is_trusted {
+            for line in self.lines_of(Known::XForwardedFor) {
+                out.extend_from_slice(line.value.of(self.bytes));
+                out.extend_from_slice(b", ");
+            }
+        }
+        write_address(out, self.peer);
+        out.extend_from_slice(b"\r\nx-forwarded-proto: ");
+        out.extend_from_slice(self.told(Known::XForwardedProto).unwrap_or(self.scheme.as_bytes()));
+        if let Some(host) = self.told(Known::XForwardedHost).or(self.head.host.map(|host| host.of(self.bytes))) {
+            out.extend_from_slice(b"\r\nx-forwarded-host: ");
+            out.extend_from_slice(host);
+        }
+        out.extend_from_slice(b"\r\nx-request-id: ");
+        out.extend_from_slice(self.id);
+        if !self.traceparent.is_empty() {
+            out.extend_from_slice(b"\r\ntraceparent: ");
+            out.extend_from_slice(self.traceparent);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// What a trusted peer says in its only line of `known`.
+    fn told(&self, known: Known) -> Option<&[u8]> {
+        let mut lines = self.lines_of(known).filter(|_| self.is_trusted);
+        let only = lines.next()?;
+        lines.next().is_none().then(|| only.value.of(self.bytes))
+    }
+
+    fn lines_of(&self, known: Known) -> impl Iterator<Item = &Line> {
+        self.head.lines.iter().filter(move |line| line.known == known && !line.hop)
+    }
+}
+
+/// How the body of an answer is framed on its way down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DownwardFraming {
+    /// As the upstream announced it: a length, or none.
+    AsAnnounced,
+    /// Chunked.
+    Chunked,
+    /// By closing the connection.
+    Close,
+}
+
+/// An answer on its way down.
+pub struct Downward<'a> {
+    /// The head as it came.
+    pub head: &'a AnswerHead,
+    /// The bytes that `head` points into.
+    pub bytes: &'a [u8],
+    /// How the body is framed.
+    pub framing: DownwardFraming,
+    /// The gateway's pseudonym.
+    pub pseudonym: &'a str,
+    /// `Date` of now, for an answer without one (RFC 9110 6.6.1).
+    pub date: &'a [u8],
+    /// The request id; empty leaves it out (interim answers).
+    pub id: &'a [u8],
+    /// What `Connection` says.
+    pub connection: Connection,
+    /// The route's edits.
+    pub edits: &'a FieldEdits,
+    /// Fills the edits' templates.
+    pub fill: &'a Fill<'a>,
+}
+
+/// What `Connection` says to the client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Connection {
+    /// Nothing: HTTP/1.1 keeps the connection.
+    Implied,
+    /// `keep-alive`, for HTTP/1.0.
+    KeepAlive,
+    /// `close`.
+    Close,
+}
+
+impl Connection {
+    /// The field line, or nothing.
+    #[must_use]
+    pub const fn line(self) -> &'static [u8] {
+        match self {
+            Self::Implied => b"",
+            Self::KeepAlive => b"connection: keep-alive\r\n",
+            Self::Close => b"connection: close\r\n",
+        }
+    }
+}
+
+impl Downward<'_> {
+    /// Appends the head to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        push_decimal(u64::from(self.head.status), out);
+        out.push(b' ');
+        out.extend_from_slice(self.head.reason.of(self.bytes));
+        out.extend_from_slice(b"\r\n");
+        let mut has_date = false;
+        copy_lines(out, self.bytes, &self.head.lines, self.head.bytes, |line| {
+            has_date |= line.known == Known::Date;
+            self.keeps(line)
+        });
+        if self.framing == DownwardFraming::Chunked {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        }
+        if !has_date && self.head.status >= 200 {
+            out.extend_from_slice(b"date: ");
+            out.extend_from_slice(self.date);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"via: 1.1 ");
+        out.extend_from_slice(self.pseudonym.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        if !self.id.is_empty() {
+            out.extend_from_slice(b"x-request-id: ");
+            out.extend_from_slice(self.id);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(self.connection.line());
+        write_edits(out, self.edits, self.fill);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn keeps(&self, line: &Line) -> bool {
+        let is_ours = match line.known {
+            Known::XRequestId => !self.id.is_empty(),
+            // RFC 9110 8.6: neither has a body to speak of.
+            Known::ContentLength => self.head.status < 200 || self.head.status == 204,
+            _ => false,
+        };
+        let passes = !line.hop || line.known == Known::ContentLength;
+        passes && !is_ours && !touches(self.edits, line.name.of(self.bytes))
+    }
+}
+
+/// Copies the lines that `keeps` says yes to, neighbours in one piece. `head_bytes` is where the head ends, its empty
+/// line included.
+fn copy_lines(
+    out: &mut Vec<u8>, bytes: &[u8], lines: &[Line], head_bytes: usize, mut keeps: impl FnMut(&Line) -> bool,
+) {
+    let mut run = Span::default();
+    for (position, line) in lines.iter().enumerate() {
+        if !keeps(line) {
+            continue;
+        }
+        let end = lines.get(position + 1).map_or(head_bytes - 2, |next| next.name.start as usize);
+        if run.end != line.name.start || run.is_empty() {
+            out.extend_from_slice(run.of(bytes));
+            run.start = line.name.start;
+        }
+        run.end = u32::try_from(end).expect("heads are bounded far below 4 GiB");
+    }
+    out.extend_from_slice(run.of(bytes));
+}
+
+/// True when the edits remove or replace the field `name`.
+fn touches(edits: &FieldEdits, name: &[u8]) -> bool {
+    if edits.remove.is_empty() && edits.set.is_empty() {
+        return false;
+    }
+    edits
+        .remove
+        .iter()
+        .chain(edits.set.iter().map(|(name, _)| name))
+        .any(|edit| edit.as_bytes().eq_ignore_ascii_case(name))
+}
+
+fn write_edits(out: &mut Vec<u8>, edits: &FieldEdits, fill: &Fill<'_>) {
+    for (name, value) in edits.set.iter().chain(&edits.add) {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        let start = out.len();
+        value.render(out, fill);
+        // Computed values are checked again: nothing that a client sent may end a line or hide in one.
+        out[start..].iter_mut().filter(|byte| byte.is_ascii_control() && **byte != b'\t').for_each(|byte| *byte = b' ');
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The value of a single, numeric `Max-Forwards` (RFC 9110 7.6.2).
+#[must_use]
+pub fn max_forwards(head: &RequestHead, bytes: &[u8]) -> Option<u64> {
+    let line = head.lines.iter().find(|line| line.known == Known::MaxForwards)?;
+    std::str::from_utf8(line.value.of(bytes)).ok()?.parse().ok()
+}
+
+/// Appends `address` in its usual text form.
+pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            for (position, octet) in address.octets().into_iter().enumerate() {
+                if position > 0 {
+                    out.push(b'.');
+                }
+                push_decimal(u64::from(octet), out);
+            }
+        }
+        IpAddr::V6(address) => {
+            use std::io::Write;
+            write!(out, "{address}").expect("writing to memory does not fail");
+        }
+    }
+}

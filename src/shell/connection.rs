@@ -1,0 +1,272 @@
+//! A downstream HTTP/1.x connection: reads heads, runs their exchanges one after the other, and ends politely.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::buffer::Buffer;
+use super::core::{Core, Phase, Seat};
+use super::exchange::{Next, exchange, refuse};
+use super::io::{Io, Stream, Timer};
+use super::work::Work;
+use crate::plan::Listener;
+use crate::proto::h1::parse::{self, HeadLimits, Progress};
+use crate::words::fault::{Fault, Kind, Stage};
+use crate::words::ids::ListenerId;
+use crate::words::limits;
+use crate::words::time::Instant;
+
+/// A quiet connection waits with a buffer of this size: half of it lands the first bytes.
+const QUIET_BYTES: usize = 96;
+
+/// One client connection and what it holds.
+pub struct Downstream<I: Io> {
+    /// The core it lives on.
+    pub core: Rc<Core<I>>,
+    /// The stream.
+    pub stream: I::Stream,
+    /// Received bytes: the head of the exchange that runs, what came behind it, and room for more.
+    pub inbound: Buffer,
+    /// Where bytes land that arrive while an exchange runs and nothing of them is expected yet.
+    pub ahead: Buffer,
+    /// The client, or a proxy in front of it.
+    pub peer: SocketAddr,
+    /// The listener that it came in by.
+    pub listener: ListenerId,
+    timer: I::Timer,
+    seat: Seat<I>,
+    is_first: bool,
+}
+
+/// What a wait for bytes ended with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Read {
+    Bytes,
+    /// The peer closed or reset.
+    End,
+    /// The read was cancelled and brought nothing.
+    Cancelled,
+    Expired,
+    /// The core does not want to wait any more.
+    Draining,
+}
+
+/// What a wait for a head ended with.
+enum Arrival {
+    Head,
+    Refused(Fault),
+    Over,
+}
+
+/// Why waiting is over although nothing happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expiry {
+    /// The deadline came.
+    Deadline,
+    /// The core cuts what is left.
+    Cut,
+}
+
+/// Serves `stream` until it ends.
+pub async fn serve<I: Io>(core: Rc<Core<I>>, stream: I::Stream, seat: Seat<I>, listener: ListenerId, peer: SocketAddr) {
+    let timer = core.io.timer();
+    let mut downstream = Downstream {
+        core,
+        stream,
+        inbound: Buffer::default(),
+        ahead: Buffer::default(),
+        peer,
+        listener,
+        timer,
+        seat,
+        is_first: true,
+    };
+    while downstream.first_bytes().await {
+        let mut work = downstream.core.buffers.borrow_mut().work();
+        let next = match downstream.head(&mut work).await {
+            Arrival::Head => exchange(&mut downstream, &mut work).await,
+            Arrival::Refused(fault) => refuse(&mut downstream, &mut work, fault).await,
+            Arrival::Over => Next::Close,
+        };
+        downstream.core.buffers.borrow_mut().give_work(work);
+        downstream.is_first = false;
+        match next {
+            Next::Keep => downstream.settle(),
+            Next::Close => break,
+            Next::Linger => {
+                downstream.linger().await;
+                break;
+            }
+        }
+    }
+    downstream.end();
+}
+
+impl<I: Io> Downstream<I> {
+    /// Ready when `deadline` is over or the core cuts; otherwise the task will be woken for either.
+    pub fn poll_expiry(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Expiry> {
+        if self.core.phase() == Phase::Cutting {
+            return Poll::Ready(Expiry::Cut);
+        }
+        self.timer.poll_at(cx, self.core.io.now(), deadline).map(|()| Expiry::Deadline)
+    }
+
+    /// Waits for the first bytes of a head; false when there will be none.
+    ///
+    /// A connection that stays quiet gives its buffer back and waits with a tiny one.
+    async fn first_bytes(&mut self) -> bool {
+        if !self.inbound.is_empty() {
+            return true;
+        }
+        let now = self.core.io.now();
+        let plan = self.core.plan();
+        let timeouts = &plan.listeners[self.listener.index()].timeouts;
+        let deadline = now.after(if self.is_first { timeouts.head } else { timeouts.idle });
+        let quiet = now.after(limits::QUIET_TIME).min(deadline);
+        drop(plan);
+        match self.read(quiet, true).await {
+            Read::Bytes => return true,
+            Read::End | Read::Cancelled => return false,
+            Read::Expired if quiet == deadline => return false,
+            Read::Draining => return self.last_bytes().await,
+            Read::Expired => {}
+        }
+        if self.last_bytes().await {
+            return true;
+        }
+        if self.stream.is_reading() || self.is_ended() {
+            return false;
+        }
+        self.core.buffers.borrow_mut().give(std::mem::replace(&mut self.inbound, Buffer::with_capacity(QUIET_BYTES)));
+        let read = self.read(deadline, true).await;
+        let came = read == Read::Bytes || (read == Read::Draining && self.last_bytes().await);
+        came && {
+            let few = std::mem::replace(&mut self.inbound, self.core.buffers.borrow_mut().standard());
+            self.inbound.append(few.data())
+        }
+    }
+
+    /// Gives up the read in flight; true when bytes came first.
+    async fn last_bytes(&mut self) -> bool {
+        self.stream.cancel_read();
+        match self.read(Instant::NEVER, false).await {
+            Read::Bytes => true,
+            Read::End => {
+                self.ahead = Buffer::default();
+                self.inbound = Buffer::default();
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// True when the peer's end was seen: nothing is left to read into.
+    fn is_ended(&self) -> bool {
+        self.inbound.capacity() == 0
+    }
+
+    /// Reads the rest of a head and parses it.
+    async fn head(&mut self, work: &mut Work) -> Arrival {
+        let plan = self.core.plan();
+        let listener = &plan.listeners[self.listener.index()];
+        let deadline = self.core.io.now().after(listener.timeouts.head);
+        let limits = head_limits(listener);
+        let mut seen = 0;
+        loop {
+            match parse::request(self.inbound.data(), seen, &limits, &mut work.request) {
+                Ok(Progress::Complete) => return Arrival::Head,
+                Err(fault) => return Arrival::Refused(fault),
+                Ok(Progress::Partial) => {}
+            }
+            seen = self.inbound.len();
+            make_room(&mut self.inbound, &self.core);
+            match self.read(deadline, false).await {
+                Read::Bytes => {}
+                Read::Expired => {
+                    return Arrival::Refused(Fault::new(Kind::HeadTimeout, Stage::ReadHead, "timeouts.head is over"));
+                }
+                _ => return Arrival::Over,
+            }
+        }
+    }
+
+    async fn read(&mut self, deadline: Instant, ends_on_drain: bool) -> Read {
+        poll_fn(|cx| {
+            if !self.stream.is_reading() && self.inbound.capacity() == 0 {
+                self.inbound = self.core.buffers.borrow_mut().standard();
+            }
+            match self.stream.poll_read(cx, &mut self.inbound) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Read::End),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Read::Bytes),
+                Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
+                    return Poll::Ready(Read::Cancelled);
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Read::End),
+                Poll::Pending => {}
+            }
+            self.seat.remember(cx.waker());
+            if ends_on_drain && self.core.phase() != Phase::Serving {
+                return Poll::Ready(Read::Draining);
+            }
+            self.poll_expiry(cx, deadline).map(|_| Read::Expired)
+        })
+        .await
+    }
+
+    /// Makes ready for the next head: what came behind this exchange stays, in whichever buffer it is.
+    fn settle(&mut self) {
+        if self.inbound.is_empty() {
+            let used = std::mem::replace(&mut self.inbound, std::mem::take(&mut self.ahead));
+            self.core.buffers.borrow_mut().give(used);
+        } else {
+            self.inbound.compact();
+        }
+    }
+
+    /// Ends our direction and reads what still comes, so that the client sees our last bytes and not a reset
+    /// (RFC 9112 9.6).
+    async fn linger(&mut self) {
+        self.stream.shut_write();
+        let deadline = self.core.io.now().after(limits::LINGER_TIME);
+        let mut left = limits::DRAIN_BYTES as usize * 4;
+        self.inbound.clear();
+        while self.read(deadline, false).await == Read::Bytes {
+            let count = self.inbound.len();
+            if count >= left {
+                return;
+            }
+            left -= count;
+            self.inbound.clear();
+        }
+    }
+
+    fn end(mut self) {
+        let buffers = &mut *self.core.buffers.borrow_mut();
+        buffers.give(std::mem::take(&mut self.inbound));
+        buffers.give(std::mem::take(&mut self.ahead));
+    }
+}
+
+/// Makes room behind the data, by moving it to the front or into a larger buffer.
+pub fn make_room<I: Io>(buffer: &mut Buffer, core: &Core<I>) {
+    if buffer.room() > 0 {
+        return;
+    }
+    buffer.compact();
+    if buffer.room() == 0 {
+        let mut larger = core.buffers.borrow_mut().at_least(buffer.len() * 2);
+        let has_moved = larger.append(buffer.data());
+        debug_assert!(has_moved, "a larger buffer holds what a smaller one held");
+        core.buffers.borrow_mut().give(std::mem::replace(buffer, larger));
+    }
+}
+
+fn head_limits(listener: &Listener) -> HeadLimits {
+    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    HeadLimits {
+        bytes: bytes(listener.limits.header_bytes),
+        lines: bytes(listener.limits.headers),
+        target_bytes: bytes(listener.limits.target_bytes),
+    }
+}

@@ -1,0 +1,237 @@
+//! A core: everything one pinned thread owns. Access is by short synchronous methods, so no borrow crosses an await.
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::task::Waker;
+
+use super::buffers::Buffers;
+use super::io::Io;
+use super::mail::{Row, SharedLink, SharedPlan};
+use super::serving::Serving;
+use crate::proto::h1::encode::{DATE_BYTES, date};
+use crate::words::fault::Kind;
+use crate::words::ids::{CoreId, ListenerId};
+use crate::words::limits::LOG_BUFFER_BYTES;
+use crate::words::time::Instant;
+
+/// How far a core's life is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    /// Accepting and serving.
+    Serving,
+    /// Finishing what is in flight.
+    Draining,
+    /// Cutting what is left.
+    Cutting,
+}
+
+/// The state of one core.
+pub struct Core<I: Io> {
+    /// The way to the world.
+    pub io: I,
+    /// Which core.
+    pub id: CoreId,
+    /// The mail with control.
+    pub link: SharedLink,
+    /// Spare buffers.
+    pub buffers: RefCell<Buffers>,
+    serving: RefCell<Rc<RefCell<Serving<I::Stream>>>>,
+    plan: RefCell<Rc<SharedPlan>>,
+    phase: Cell<Phase>,
+    cut_at: Cell<Instant>,
+    connections: RefCell<Connections>,
+    log: RefCell<Vec<u8>>,
+    date: RefCell<(u64, [u8; DATE_BYTES])>,
+    in_flight: Cell<u64>,
+}
+
+/// Downstream connections: how many there are, and how to wake them.
+#[derive(Default)]
+struct Connections {
+    /// Wakers by slot; a free slot is `None`.
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+    open: usize,
+    by_listener: Vec<u64>,
+    by_address: HashMap<IpAddr, u64>,
+}
+
+/// A connection's place in its core; gives it back when dropped.
+pub struct Seat<I: Io> {
+    core: Rc<Core<I>>,
+    slot: usize,
+    listener: ListenerId,
+    address: IpAddr,
+}
+
+impl<I: Io> Core<I> {
+    /// A core that serves `plan`.
+    #[must_use]
+    pub fn new(io: I, id: CoreId, plan: SharedPlan, link: SharedLink) -> Rc<Self> {
+        let connections = Connections { by_listener: vec![0; plan.listeners.len()], ..Connections::default() };
+        Rc::new(Self {
+            io,
+            id,
+            buffers: RefCell::default(),
+            serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
+                SharedPlan::clone(&plan),
+                SharedLink::clone(&link),
+            )))),
+            plan: RefCell::new(Rc::new(plan)),
+            phase: Cell::new(Phase::Serving),
+            cut_at: Cell::new(Instant::NEVER),
+            connections: RefCell::new(connections),
+            log: RefCell::default(),
+            link,
+            date: RefCell::new((u64::MAX, [0; DATE_BYTES])),
+            in_flight: Cell::new(0),
+        })
+    }
+
+    /// The plan to begin an exchange with: an exchange sees one plan only.
+    pub fn plan(&self) -> Rc<SharedPlan> {
+        Rc::clone(&self.plan.borrow())
+    }
+
+    /// The state beside the plan of now.
+    pub fn serving(&self) -> Rc<RefCell<Serving<I::Stream>>> {
+        Rc::clone(&self.serving.borrow())
+    }
+
+    /// Serves by `plan` from the next exchange on. State is carried over by name; what was counted until now is
+    /// reported first, because counts go by the ids of their plan.
+    pub fn adopt(&self, plan: SharedPlan) {
+        let next = self.serving.borrow().borrow_mut().succeed(SharedPlan::clone(&plan));
+        self.serving.borrow().borrow_mut().publish();
+        self.serving.replace(Rc::new(RefCell::new(next)));
+        self.plan.replace(Rc::new(plan));
+    }
+
+    /// How far the core's life is.
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Begins to drain; whatever is left at `cut_at` is cut.
+    pub fn drain(&self, cut_at: Instant) {
+        self.phase.set(Phase::Draining);
+        self.cut_at.set(cut_at);
+        self.wake_all();
+    }
+
+    /// Cuts what is left once its time is over.
+    pub fn cut_if_due(&self, now: Instant) {
+        if self.phase.get() == Phase::Draining && now >= self.cut_at.get() {
+            self.phase.set(Phase::Cutting);
+            self.wake_all();
+        }
+    }
+
+    /// Downstream connections open now.
+    pub fn open_connections(&self) -> usize {
+        self.connections.borrow().open
+    }
+
+    /// A place for a new connection.
+    ///
+    /// # Errors
+    /// Which limit is reached.
+    pub fn seat(self: &Rc<Self>, listener: ListenerId, address: IpAddr) -> Result<Seat<I>, Kind> {
+        let plan = self.plan();
+        let limits = plan.listeners[listener.index()].limits;
+        let connections = &mut *self.connections.borrow_mut();
+        if connections.by_listener[listener.index()] >= limits.connections {
+            return Err(Kind::WorkerConnections);
+        }
+        let of_address = connections.by_address.entry(address).or_insert(0);
+        if *of_address >= limits.connections_per_address {
+            return Err(Kind::AddressConnections);
+        }
+        *of_address += 1;
+        connections.by_listener[listener.index()] += 1;
+        connections.open += 1;
+        let slot = connections.free.pop().unwrap_or_else(|| {
+            connections.wakers.push(None);
+            connections.wakers.len() - 1
+        });
+        self.serving().borrow_mut().meter.opened(listener);
+        Row::store(&self.link.row.connections, connections.open as u64);
+        Row::add(&self.link.row.accepted, 1);
+        Ok(Seat { core: Rc::clone(self), slot, listener, address })
+    }
+
+    /// `Date` of now (RFC 9110 6.6.1), formatted once a second.
+    pub fn date(&self) -> Ref<'_, [u8; DATE_BYTES]> {
+        let second = self.io.wall().as_secs();
+        if self.date.borrow().0 != second {
+            *self.date.borrow_mut() = (second, date(self.io.wall()));
+        }
+        Ref::map(self.date.borrow(), |date| &date.1)
+    }
+
+    /// Lets `write` add a line to the log; counts it as dropped when the log is full.
+    pub fn log(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut log: RefMut<'_, Vec<u8>> = self.log.borrow_mut();
+        if log.len() >= LOG_BUFFER_BYTES {
+            Row::add(&self.link.row.log_dropped, 1);
+        } else {
+            write(&mut log);
+        }
+    }
+
+    /// Hands the log over to its writer, if it has room.
+    pub fn flush_log(&self) {
+        let log = &mut *self.log.borrow_mut();
+        if !log.is_empty() {
+            self.link.push_log(log);
+        }
+    }
+
+    /// Counts an exchange as begun.
+    pub fn exchange_begins(&self) {
+        self.in_flight.set(self.in_flight.get() + 1);
+        Row::add(&self.link.row.exchanges, 1);
+        Row::store(&self.link.row.in_flight, self.in_flight.get());
+    }
+
+    /// Counts an exchange as over.
+    pub fn exchange_ends(&self) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+        Row::store(&self.link.row.in_flight, self.in_flight.get());
+    }
+
+    fn wake_all(&self) {
+        let wakers: Vec<Waker> = self.connections.borrow().wakers.iter().flatten().cloned().collect();
+        wakers.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl<I: Io> Seat<I> {
+    /// Says how to wake the connection's task when the core's phase changes.
+    pub fn remember(&self, waker: &Waker) {
+        let slot = &mut self.core.connections.borrow_mut().wakers[self.slot];
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+}
+
+impl<I: Io> Drop for Seat<I> {
+    fn drop(&mut self) {
+        let connections = &mut *self.core.connections.borrow_mut();
+        connections.wakers[self.slot] = None;
+        connections.free.push(self.slot);
+        connections.open -= 1;
+        connections.by_listener[self.listener.index()] -= 1;
+        if let Some(of_address) = connections.by_address.get_mut(&self.address) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                connections.by_address.remove(&self.address);
+            }
+        }
+        self.core.serving().borrow_mut().meter.closed(self.listener);
+        Row::store(&self.core.link.row.connections, connections.open as u64);
+    }
+}

@@ -1,0 +1,333 @@
+//! The story of an exchange: a request and its answer, in named stages.
+//!
+//! `route → admit → (select → forward → receive → shape) or respond → record`. The stages before `admit` decide and
+//! await nothing; `Admitted` can only be made here, so no code can forward what was not admitted.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::connection::Downstream;
+use super::core::{Core, Phase};
+use super::forward;
+use super::io::Io;
+use super::local;
+use super::mail::SharedPlan;
+use super::record::Record;
+use super::serving::Serving;
+use super::work::{Facts, Work};
+use crate::plan::router::{Captures, Outcome, Subject};
+use crate::plan::{Action, Plan, Route};
+use crate::policy::{identity, outgoing};
+use crate::proto::head::{Known, Method, RequestBody, RequestHead, TargetForm, Version};
+use crate::proto::path;
+use crate::words::fault::{Fault, Kind, Stage};
+use crate::words::ids::{ListenerId, RouteId};
+use crate::words::limits::{DRAIN_BYTES, VIA_REPEATS};
+use crate::words::time::Instant;
+
+/// What becomes of the connection after an exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Another request may follow.
+    Keep,
+    /// It ends; nothing of the client is unread.
+    Close,
+    /// It ends, and the client may still be sending.
+    Linger,
+}
+
+/// One exchange as its stages see it.
+pub struct Story<I: Io> {
+    /// The plan it began with; it sees no other.
+    pub plan: Rc<SharedPlan>,
+    /// The state beside that plan.
+    pub serving: Rc<RefCell<Serving<I::Stream>>>,
+    /// When its head was complete.
+    pub started: Instant,
+    /// What is known of it for metrics and log.
+    pub record: Record,
+    /// Request body bytes that stand in the receive buffer behind the head.
+    pub body_in_head: usize,
+    /// Where the path's parameters lie in the canonical path.
+    pub captures: Captures,
+    /// Set when the connection must not be used again.
+    pub must_close: Cell<bool>,
+}
+
+/// A request whose route was found.
+struct Routed {
+    route: RouteId,
+    captures: Captures,
+}
+
+/// A request that may be served by its route.
+pub struct Admitted {
+    route: RouteId,
+    captures: Captures,
+}
+
+impl Admitted {
+    /// The route's id.
+    pub fn id(&self) -> RouteId {
+        self.route
+    }
+
+    /// The route.
+    pub fn route<'p>(&self, plan: &'p Plan) -> &'p Route {
+        &plan.routes[self.route.index()]
+    }
+
+    /// Where the path's parameters lie.
+    pub fn captures(&self) -> &Captures {
+        &self.captures
+    }
+}
+
+/// Runs the exchange whose head was just read into `work`.
+pub async fn exchange<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Next {
+    let core = Rc::clone(&down.core);
+    let _in_flight = InFlight::begin(&core);
+    let mut story = begin(down, work);
+    let decided = route(down, work, &mut story).and_then(|routed| admit(down, work, &story, routed));
+    let next = match decided {
+        Ok(admitted) => serve(down, work, &mut story, admitted).await,
+        Err(fault) => local::fault(down, work, &mut story, fault).await,
+    };
+    story.record.end(down, work, &story.serving, &story.plan);
+    consume(down, work, &story);
+    next
+}
+
+/// Answers a head that could not be read.
+pub async fn refuse<I: Io>(down: &mut Downstream<I>, work: &mut Work, fault: Fault) -> Next {
+    let core = Rc::clone(&down.core);
+    let _in_flight = InFlight::begin(&core);
+    // Whatever the parser left behind describes no request.
+    work.request = RequestHead { lines: std::mem::take(&mut work.request.lines), ..RequestHead::default() };
+    work.request.lines.clear();
+    let mut story = begin(down, work);
+    story.must_close.set(true);
+    let next = local::fault(down, work, &mut story, fault).await;
+    story.record.end(down, work, &story.serving, &story.plan);
+    next
+}
+
+async fn serve<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: Admitted) -> Next {
+    let plan = Rc::clone(&story.plan);
+    if let Some(redirect) = &plan.listeners[down.listener.index()].redirect {
+        return local::redirect(down, work, story, redirect).await;
+    }
+    if work.request.method == Method::Options && outgoing::max_forwards(&work.request, down.inbound.data()) == Some(0) {
+        return local::options(down, work, story).await;
+    }
+    match &admitted.route(&plan).action {
+        Action::Forward(forward) => forward::forward(down, work, story, &admitted, forward).await,
+        Action::Redirect(redirect) => local::redirect(down, work, story, redirect).await,
+        Action::Respond(respond) => local::respond(down, work, story, respond).await,
+    }
+}
+
+fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story<I> {
+    let started = down.core.io.now();
+    work.facts.clear();
+    let bytes = down.inbound.data();
+    let plan = down.core.plan();
+    let is_trusted = plan.listeners[down.listener.index()].trusted_proxies.contains(down.peer.ip());
+    identify(&down.core, bytes, &work.request, is_trusted, &mut work.facts);
+    let behind = bytes.len() - work.request.bytes;
+    let body_in_head = match work.request.body {
+        RequestBody::None => 0,
+        RequestBody::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(behind),
+        RequestBody::Chunked => behind,
+    };
+    let is_last = !work.request.is_persistent || down.core.phase() != Phase::Serving;
+    let serving = down.core.serving();
+    Story {
+        plan,
+        serving,
+        started,
+        record: Record::begin(started),
+        body_in_head,
+        captures: Captures::NONE,
+        must_close: Cell::new(is_last),
+    }
+}
+
+/// Gives the exchange its request id and trace.
+fn identify<I: Io>(core: &Core<I>, bytes: &[u8], head: &RequestHead, is_trusted: bool, facts: &mut Facts) {
+    let line_of = |known| {
+        let mut lines = head.lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes));
+        lines.next().filter(|_| lines.next().is_none())
+    };
+    match line_of(Known::XRequestId).filter(|id| is_trusted && identity::is_good_id(id)) {
+        Some(id) => facts.id.extend_from_slice(id),
+        None => identity::write_uuid7(&mut facts.id, core.io.wall(), [core.io.random(), core.io.random()]),
+    }
+    match line_of(Known::Traceparent).and_then(identity::trace_id) {
+        Some(trace) => facts.trace.extend_from_slice(trace),
+        None => {
+            let random = [core.io.random(), core.io.random(), core.io.random()];
+            identity::write_traceparent(&mut facts.traceparent, random);
+            facts.trace.extend_from_slice(&facts.traceparent[3..35]);
+        }
+    }
+}
+
+/// Finds the route of the canonical request.
+fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Result<Routed, Fault> {
+    let Work { request, facts, .. } = work;
+    let bytes = down.inbound.data();
+    canonical_path(bytes, request, &mut facts.path)?;
+    if let Some(host) = request.host {
+        canonical_host(host.of(bytes), &mut facts.host);
+    }
+    if request.method == Method::Trace {
+        return Err(Fault::new(Kind::MethodNotAllowed, Stage::Route, "TRACE is off"));
+    }
+    if story.plan.listeners[down.listener.index()].redirect.is_some() {
+        return Ok(Routed { route: RouteId::new(0), captures: Captures::NONE });
+    }
+    let question = Question { listener: down.listener, request, bytes, facts };
+    match story.plan.router.find(&question) {
+        Outcome::Found(route, captures) => {
+            story.record.route = Some(route);
+            story.captures = captures;
+            Ok(Routed { route, captures })
+        }
+        Outcome::MethodNotAllowed => {
+            story.record.allow = story.plan.router.allowed(&question);
+            Err(Fault::new(Kind::MethodNotAllowed, Stage::Route, "no route of this path has this method"))
+        }
+        Outcome::NotFound => Err(Fault::new(Kind::NotFound, Stage::Route, "no route matches")),
+    }
+}
+
+/// Decides whether the exchange may go on: limits that are known before the body comes.
+fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Routed) -> Result<Admitted, Fault> {
+    let listener = &story.plan.listeners[down.listener.index()];
+    let limits = story.plan.routes.get(routed.route.index()).map_or(&listener.limits, |route| &route.limits);
+    if let RequestBody::Length(length) = work.request.body
+        && length > limits.body
+    {
+        return Err(Fault::new(Kind::BodyTooLarge, Stage::Admit, "Content-Length is over limits.body"));
+    }
+    if is_loop(&work.request, down.inbound.data(), &story.plan.server.name) {
+        return Err(Fault::new(Kind::LoopDetected, Stage::Admit, "our own name is in Via too often"));
+    }
+    #[cfg(feature = "fault-injection")]
+    assert!(work.facts.path != b"/.ringway/panic", "asked to panic");
+    Ok(Admitted { route: routed.route, captures: routed.captures })
+}
+
+/// RFC 9110 7.6.3: each gateway on the way adds itself to Via.
+fn is_loop(request: &RequestHead, bytes: &[u8], pseudonym: &str) -> bool {
+    let vias = request.lines.iter().filter(|line| line.known == Known::Via);
+    let own = vias.flat_map(|line| line.value.of(bytes).split(|byte| *byte == b',')).filter(|member| {
+        let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.nth(1).is_some_and(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
+    });
+    own.count() > VIA_REPEATS
+}
+
+fn canonical_path(bytes: &[u8], request: &RequestHead, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let path = request.path.of(bytes);
+    if request.form == TargetForm::Asterisk || path.is_empty() {
+        out.push(if path.is_empty() { b'/' } else { b'*' });
+        return Ok(());
+    }
+    match path::canonicalise(path, out) {
+        Ok(path::Canonical::Written) => Ok(()),
+        Ok(path::Canonical::Already) => {
+            out.extend_from_slice(path);
+            Ok(())
+        }
+        Err(error) => Err(Fault::new(Kind::BadTarget, Stage::ReadHead, error.0)),
+    }
+}
+
+/// Host in lower case, without port and one trailing dot. The parser has checked its grammar.
+fn canonical_host(host: &[u8], out: &mut Vec<u8>) {
+    let end = match host.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !host[colon..].contains(&b']') => colon,
+        _ => host.len(),
+    };
+    let name = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
+    out.extend(name.iter().map(u8::to_ascii_lowercase));
+}
+
+/// A request as the router asks about it.
+struct Question<'a> {
+    listener: ListenerId,
+    request: &'a RequestHead,
+    bytes: &'a [u8],
+    facts: &'a Facts,
+}
+
+impl Subject for Question<'_> {
+    fn listener(&self) -> ListenerId {
+        self.listener
+    }
+
+    fn host(&self) -> &[u8] {
+        &self.facts.host
+    }
+
+    fn path(&self) -> &[u8] {
+        &self.facts.path
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        self.request.query.map(|query| query.of(self.bytes))
+    }
+
+    fn method(&self) -> &[u8] {
+        self.request.method_span.of(self.bytes)
+    }
+
+    fn any_field(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let lines = self.request.lines.iter().filter(|line| !line.hop);
+        lines
+            .filter(|line| line.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes()))
+            .any(|line| test(line.value.of(self.bytes)))
+    }
+}
+
+/// Takes the exchange's bytes out of the receive buffer: what is left begins the next request.
+fn consume<I: Io>(down: &mut Downstream<I>, work: &Work, story: &Story<I>) {
+    let used = work.request.bytes + story.body_in_head;
+    down.inbound.consume(used.min(down.inbound.len()));
+}
+
+/// True when an unread body is short enough to be drained after a local answer, so the connection can be kept.
+pub fn is_worth_draining(request: &RequestHead) -> bool {
+    match request.body {
+        RequestBody::None => true,
+        RequestBody::Length(length) => length <= DRAIN_BYTES && !request.expects_continue,
+        RequestBody::Chunked => !request.expects_continue,
+    }
+}
+
+/// What `Connection` says in an answer to `request`.
+pub fn connection_of(request: &RequestHead, must_close: bool) -> outgoing::Connection {
+    match (must_close, request.version) {
+        (true, _) => outgoing::Connection::Close,
+        (false, Version::Http10) => outgoing::Connection::KeepAlive,
+        (false, Version::Http11) => outgoing::Connection::Implied,
+    }
+}
+
+/// Counts an exchange as in flight while it lives, also when it ends by a panic.
+struct InFlight<I: Io>(Rc<Core<I>>);
+
+impl<I: Io> InFlight<I> {
+    fn begin(core: &Rc<Core<I>>) -> Self {
+        core.exchange_begins();
+        Self(Rc::clone(core))
+    }
+}
+
+impl<I: Io> Drop for InFlight<I> {
+    fn drop(&mut self) {
+        self.0.exchange_ends();
+    }
+}

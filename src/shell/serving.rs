@@ -1,0 +1,188 @@
+//! The plan that a core serves by, and the state beside it: balancers and idle upstream connections.
+
+use std::collections::HashMap;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::buffer::Buffer;
+use super::io::Stream;
+use super::mail::{Report, SharedLink, SharedPlan};
+use crate::plan::{Address, Plan};
+use crate::policy::balance::Balancer;
+use crate::policy::meter::Meter;
+use crate::words::ids::UpstreamId;
+use crate::words::time::Instant;
+
+/// A plan with one core's state for it. Exchanges hold the one they began with.
+pub struct Serving<S> {
+    /// The plan.
+    pub plan: SharedPlan,
+    /// Counts by this plan's ids.
+    pub meter: Meter,
+    link: SharedLink,
+    upstreams: Vec<Upstream<S>>,
+    /// Idle connections of all upstreams.
+    idle: usize,
+}
+
+/// State of one upstream.
+struct Upstream<S> {
+    balancer: Balancer,
+    endpoints: Vec<Vec<Idle<S>>>,
+    idle: usize,
+}
+
+/// An idle upstream connection. A read is in flight on it, so that a close by the peer shows before it is used.
+pub struct Idle<S> {
+    /// The connection.
+    pub stream: S,
+    /// Where its next bytes go; empty while the read is in flight.
+    pub buffer: Buffer,
+    since: Instant,
+}
+
+/// An endpoint, chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// Index into its endpoints.
+    pub endpoint: usize,
+}
+
+impl<S: Stream> Serving<S> {
+    /// State for `plan`, fresh; what it counts is reported to `link`.
+    #[must_use]
+    pub fn new(plan: SharedPlan, link: SharedLink) -> Self {
+        let upstreams = plan
+            .upstreams
+            .iter()
+            .map(|upstream| Upstream {
+                balancer: Balancer::new(upstream),
+                endpoints: upstream.endpoints.iter().map(|_| Vec::new()).collect(),
+                idle: 0,
+            })
+            .collect();
+        Self { meter: Meter::new(&plan), plan, link, upstreams, idle: 0 }
+    }
+
+    /// State for `plan` that carries on what `self` has for upstreams of the same name: their idle connections, as far
+    /// as their endpoints are still there.
+    pub fn succeed(&mut self, plan: SharedPlan) -> Self {
+        let mut next = Self::new(plan, SharedLink::clone(&self.link));
+        let old = SharedPlan::clone(&self.plan);
+        let mut by_name: HashMap<&str, usize> = HashMap::new();
+        for (position, upstream) in next.plan.upstreams.iter().enumerate() {
+            by_name.insert(&upstream.name, position);
+        }
+        for (upstream, state) in old.upstreams.iter().zip(&mut self.upstreams) {
+            let Some(&position) = by_name.get(upstream.name.as_str()) else { continue };
+            let (plan, heir) = (&next.plan.upstreams[position], &mut next.upstreams[position]);
+            for (endpoint, idle) in upstream.endpoints.iter().zip(&mut state.endpoints) {
+                let Some(at) = plan.endpoints.iter().position(|other| other.address == endpoint.address) else {
+                    continue;
+                };
+                heir.idle += idle.len();
+                next.idle += idle.len();
+                heir.endpoints[at].append(idle);
+            }
+            state.idle = 0;
+        }
+        self.idle = 0;
+        drop(by_name);
+        next
+    }
+
+    /// Reports what was counted since the last time.
+    pub fn publish(&mut self) {
+        self.link.report(Report::Batch(Box::new(self.meter.drain())));
+    }
+
+    /// Idle connections of all upstreams.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.idle
+    }
+
+    /// Chooses an endpoint of `upstream`; `None` when none takes requests. `random` decides where chance does.
+    pub fn choose(&mut self, upstream: UpstreamId, random: u64) -> Option<Choice> {
+        let endpoint = self.upstreams[upstream.index()].balancer.next(random)?;
+        Some(Choice { upstream, endpoint })
+    }
+
+    /// The most recently used idle connection to `choice` that is still alive as far as the kernel has told.
+    pub fn check_out(&mut self, choice: Choice, now: Instant) -> Option<Idle<S>> {
+        let timeout = self.plan.upstreams[choice.upstream.index()].idle_timeout;
+        let state = &mut self.upstreams[choice.upstream.index()];
+        while let Some(mut idle) = state.endpoints[choice.endpoint].pop() {
+            state.idle -= 1;
+            self.idle -= 1;
+            if now.since(idle.since) < timeout && is_quiet(&mut idle) {
+                return Some(idle);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is completely over; closes it when there are enough, or when it is not quiet.
+    pub fn check_in(&mut self, choice: Choice, stream: S, buffer: Buffer, now: Instant) {
+        let most = self.plan.upstreams[choice.upstream.index()].idle_connections;
+        let state = &mut self.upstreams[choice.upstream.index()];
+        if state.idle >= most {
+            return;
+        }
+        let mut idle = Idle { stream, buffer, since: now };
+        if is_quiet(&mut idle) {
+            state.idle += 1;
+            self.idle += 1;
+            state.endpoints[choice.endpoint].push(idle);
+        }
+    }
+
+    /// Closes connections that were idle for too long, or that their peers have closed.
+    pub fn sweep(&mut self, now: Instant) {
+        let plan = SharedPlan::clone(&self.plan);
+        for (upstream, state) in plan.upstreams.iter().zip(&mut self.upstreams) {
+            for endpoint in &mut state.endpoints {
+                let before = endpoint.len();
+                // Oldest first: the list is a stack.
+                endpoint.retain_mut(|idle| now.since(idle.since) < upstream.idle_timeout && is_quiet(idle));
+                state.idle -= before - endpoint.len();
+                self.idle -= before - endpoint.len();
+            }
+        }
+    }
+
+    /// Closes all idle connections.
+    pub fn clear(&mut self) {
+        for state in &mut self.upstreams {
+            state.endpoints.iter_mut().for_each(Vec::clear);
+            state.idle = 0;
+        }
+        self.idle = 0;
+    }
+
+    /// Where `choice` is.
+    #[must_use]
+    pub fn address(plan: &Plan, choice: Choice) -> &Address {
+        &plan.upstreams[choice.upstream.index()].endpoints[choice.endpoint].address
+    }
+}
+
+/// Exchanges that began with an old plan may end after another was adopted; the last of them reports what they counted.
+impl<S> Drop for Serving<S> {
+    fn drop(&mut self) {
+        self.link.report(Report::Batch(Box::new(self.meter.drain())));
+    }
+}
+
+/// True while the peer has sent nothing, neither bytes nor an end. Starts the read when none is in flight.
+///
+/// The waker does nothing: nobody waits for an idle connection, it is looked at when it is wanted or swept.
+fn is_quiet<S: Stream>(idle: &mut Idle<S>) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    matches!(idle.stream.poll_read(&mut cx, &mut idle.buffer), Poll::Pending)
+}
+
+/// How often [`Serving::sweep`] runs.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(1);

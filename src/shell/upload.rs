@@ -1,0 +1,189 @@
+//! A request body on its way up: read, decoded, framed anew, written; one piece at a time, so a slow upstream slows
+//! the client and no queue grows.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::body::{Incoming, Outgoing};
+use super::buffer::Buffer;
+use super::buffers::LARGE_BYTES;
+use super::core::Core;
+use super::io::{Io, Stream};
+use crate::plan::{Limits, Timeouts};
+use crate::proto::h1::chunked::Decoder;
+use crate::words::fault::{Fault, Kind, Stage};
+use crate::words::limits::BODY_RATE_GRACE;
+use crate::words::time::Instant;
+
+/// A request on its way to an upstream: the head first, then its body.
+pub struct Upload {
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// The piece being written, or room for the next.
+    buffer: Buffer,
+    state: State,
+    /// Body bytes received, decoded.
+    pub received: u64,
+    limit: u64,
+    rate: u64,
+    idle: Duration,
+    started: Instant,
+    /// When a byte last came or went.
+    moved: Instant,
+    /// The head's message carried the whole body.
+    pub was_whole: bool,
+    /// Written completely.
+    pub is_done: bool,
+    /// The upstream took no more of it.
+    pub is_broken: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Reading,
+    Writing,
+}
+
+impl Upload {
+    /// Begins with `buffer`, which holds a head and the first part of the body, framed. `incoming` is what is still to
+    /// come, `received` what came of the body already.
+    pub fn new(
+        buffer: Buffer, incoming: Incoming, outgoing: Outgoing, received: u64, limits: &Limits, timeouts: &Timeouts,
+        now: Instant,
+    ) -> Self {
+        Self {
+            incoming,
+            outgoing,
+            buffer,
+            state: State::Writing,
+            received,
+            limit: limits.body,
+            rate: limits.body_rate,
+            idle: timeouts.idle,
+            started: now,
+            moved: now,
+            was_whole: incoming.is_done(),
+            is_done: false,
+            is_broken: false,
+        }
+    }
+
+    /// When it must have moved on, and the fault if it has not.
+    pub fn deadline(&self) -> (Instant, Fault) {
+        if self.is_done {
+            return (Instant::NEVER, Fault::new(Kind::Internal, Stage::Forward, "a finished upload does not expire"));
+        }
+        let stalled = self.moved.after(self.idle);
+        match self.state {
+            State::Writing => {
+                (stalled, Fault::new(Kind::UpstreamStalled, Stage::Forward, "the upstream takes no bytes"))
+            }
+            State::Reading => {
+                let slow = self.slow_at();
+                let fault = Fault::new(Kind::BodyTimeout, Stage::Forward, "the request body is too slow");
+                (stalled.min(slow), fault)
+            }
+        }
+    }
+
+    /// When the bytes received so far are too few for the time they took.
+    fn slow_at(&self) -> Instant {
+        if self.rate == 0 {
+            return Instant::NEVER;
+        }
+        let earned = Duration::from_secs(self.received / self.rate);
+        self.started.after(BODY_RATE_GRACE).after(earned)
+    }
+
+    /// Moves on as far as it can. Ready when all is written, or when nothing more can be.
+    ///
+    /// # Errors
+    /// The client's fault, or the limit it broke. A write that fails is no error: the upstream may have answered.
+    pub fn poll<I: Io>(
+        &mut self, cx: &mut Context<'_>, core: &Core<I>, down: &mut I::Stream, up: &mut I::Stream,
+        decoder: &mut Decoder, surplus: &mut Buffer,
+    ) -> Poll<Result<(), Fault>> {
+        while !self.is_done {
+            match self.state {
+                State::Writing => match up.poll_write(cx, &mut self.buffer) {
+                    Poll::Pending => {
+                        if up.take_progress() > 0 {
+                            self.moved = core.io.now();
+                        }
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok(())) => self.written(core),
+                    Poll::Ready(Err(_)) => {
+                        self.is_broken = true;
+                        self.is_done = true;
+                    }
+                },
+                State::Reading => match down.poll_read(cx, &mut self.buffer) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(count)) if count > 0 => self.arrived(core, decoder, surplus)?,
+                    Poll::Ready(_) => {
+                        let fault = Fault::new(Kind::ClientGone, Stage::Forward, "the client left in its body");
+                        return Poll::Ready(Err(fault));
+                    }
+                },
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn written<I: Io>(&mut self, core: &Core<I>) {
+        self.moved = core.io.now();
+        if self.incoming.is_done() {
+            self.is_done = true;
+            core.buffers.borrow_mut().give(std::mem::take(&mut self.buffer));
+            return;
+        }
+        self.state = State::Reading;
+        let is_long = matches!(self.incoming, Incoming::Length(left) if left > LARGE_BYTES as u64 / 2);
+        if is_long && self.buffer.capacity() < LARGE_BYTES {
+            let buffers = &mut *core.buffers.borrow_mut();
+            let small = std::mem::replace(&mut self.buffer, buffers.large());
+            buffers.give(small);
+        }
+        self.buffer.clear();
+    }
+
+    fn arrived<I: Io>(&mut self, core: &Core<I>, decoder: &mut Decoder, surplus: &mut Buffer) -> Result<(), Fault> {
+        self.moved = core.io.now();
+        let piece = self
+            .incoming
+            .take(decoder, &mut self.buffer)
+            .map_err(|error| Fault::new(Kind::BadChunk, Stage::Forward, error.0))?;
+        self.received += piece.payload as u64;
+        if self.received > self.limit {
+            return Err(Fault::new(Kind::BodyTooLarge, Stage::Forward, "the body grew over limits.body"));
+        }
+        if piece.consumed < self.buffer.len() {
+            keep_surplus(core, surplus, &self.buffer.data()[piece.consumed..]);
+        }
+        self.buffer.truncate(piece.payload);
+        self.frame(&decoder.trailers);
+        if !self.buffer.is_empty() {
+            self.state = State::Writing;
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, trailers: &[u8]) {
+        if !self.outgoing.frame(&mut self.buffer, self.incoming.is_done(), trailers) {
+            let end = Outgoing::end(trailers);
+            let mut larger = Buffer::with_capacity(2 * Buffer::HEADROOM + self.buffer.len() + end.len());
+            let is_whole = larger.append(self.buffer.data()) && larger.append(&end);
+            debug_assert!(is_whole, "the larger buffer was made to hold both");
+            self.buffer = larger;
+        }
+    }
+}
+
+/// Keeps bytes that came behind a body: they begin the next request.
+fn keep_surplus<I: Io>(core: &Core<I>, surplus: &mut Buffer, bytes: &[u8]) {
+    let mut kept = core.buffers.borrow_mut().at_least(bytes.len());
+    let is_kept = kept.append(bytes);
+    debug_assert!(is_kept, "the buffer was taken to hold them");
+    *surplus = kept;
+}
