@@ -5,8 +5,6 @@
 
 /// The three actors: client, gateway, origin.
 mod support;
-/// Random route tables and requests.
-mod tables;
 
 /// The actors are strict themselves.
 mod actors;
@@ -21,3 +19,6 @@ mod routing;
 mod tables;
 /// What comes over the wire gets its verdict: hundreds of fixtures.
 mod wire;
+
+/// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
+mod config;
