@@ -10,3 +10,8 @@ mod support;
 mod actors;
 /// The sources keep the architecture.
 mod tidy;
+
+/// The router does what a naive model of the order does, on random tables.
+mod routing;
+/// Random route tables and requests.
+mod tables;

@@ -36,7 +36,8 @@ pub fn trace_id(traceparent: &[u8]) -> Option<&[u8]> {
         traceparent.get(range).is_some_and(|part| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
     };
     let is_dash = |at: usize| traceparent.get(at) == Some(&b'-');
-    let has_shape = is_hex(0..2) && is_dash(2) && is_hex(3..35) && is_dash(35) && is_hex(36..52) && is_dash(52) && is_hex(53..55);
+    let has_shape =
+        is_hex(0..2) && is_dash(2) && is_hex(3..35) && is_dash(35) && is_hex(36..52) && is_dash(52) && is_hex(53..55);
     let has_length = traceparent.len() == 55 || (&traceparent[..2.min(traceparent.len())] != b"00" && is_dash(55));
     if !has_shape || !has_length || traceparent.starts_with(b"ff") {
         return None;

@@ -6,3 +6,4 @@ pub mod journal;
 pub mod meter;
 pub mod outgoing;
 pub mod respond;
+pub mod rewrite;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::plan::FieldEdits;
 use crate::plan::template::Variable;
+use crate::proto::h1::encode::push_decimal;
 use crate::proto::head::{AnswerHead, Known, Line, Method, RequestBody, RequestHead, Span};
 
 /// How a template's variables are filled in.
@@ -66,7 +67,9 @@ impl Upward<'_> {
             Known::MaxForwards => matches!(self.head.method, Method::Options | Method::Trace),
             _ => false,
         };
-        !line.hop && !is_ours && !touches(self.edits, line.name.of(self.bytes))
+        // A length is framing too, but the parser has made sure that it is the only one and true.
+        let passes = !line.hop || line.known == Known::ContentLength;
+        passes && !is_ours && !touches(self.edits, line.name.of(self.bytes))
     }
 
     /// Framing is written anew, never copied (security: "re-chunk"). A length is end-to-end and was copied.
@@ -82,7 +85,7 @@ impl Upward<'_> {
             && let Some(left) = max_forwards(self.head, self.bytes)
         {
             out.extend_from_slice(b"max-forwards: ");
-            write_decimal(out, left.saturating_sub(1));
+            push_decimal(left.saturating_sub(1), out);
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -185,7 +188,7 @@ impl Downward<'_> {
     /// Appends the head to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"HTTP/1.1 ");
-        write_decimal(out, u64::from(self.head.status));
+        push_decimal(u64::from(self.head.status), out);
         out.push(b' ');
         out.extend_from_slice(self.head.reason.of(self.bytes));
         out.extend_from_slice(b"\r\n");
@@ -222,13 +225,16 @@ impl Downward<'_> {
             Known::ContentLength => self.head.status < 200 || self.head.status == 204,
             _ => false,
         };
-        !line.hop && !is_ours && !touches(self.edits, line.name.of(self.bytes))
+        let passes = !line.hop || line.known == Known::ContentLength;
+        passes && !is_ours && !touches(self.edits, line.name.of(self.bytes))
     }
 }
 
 /// Copies the lines that `keeps` says yes to, neighbours in one piece. `head_bytes` is where the head ends, its empty
 /// line included.
-fn copy_lines(out: &mut Vec<u8>, bytes: &[u8], lines: &[Line], head_bytes: usize, mut keeps: impl FnMut(&Line) -> bool) {
+fn copy_lines(
+    out: &mut Vec<u8>, bytes: &[u8], lines: &[Line], head_bytes: usize, mut keeps: impl FnMut(&Line) -> bool,
+) {
     let mut run = Span::default();
     for (position, line) in lines.iter().enumerate() {
         if !keeps(line) {
@@ -249,7 +255,11 @@ fn touches(edits: &FieldEdits, name: &[u8]) -> bool {
     if edits.remove.is_empty() && edits.set.is_empty() {
         return false;
     }
-    edits.remove.iter().chain(edits.set.iter().map(|(name, _)| name)).any(|edit| edit.as_bytes().eq_ignore_ascii_case(name))
+    edits
+        .remove
+        .iter()
+        .chain(edits.set.iter().map(|(name, _)| name))
+        .any(|edit| edit.as_bytes().eq_ignore_ascii_case(name))
 }
 
 fn write_edits(out: &mut Vec<u8>, edits: &FieldEdits, fill: &Fill<'_>) {
@@ -271,22 +281,6 @@ pub fn max_forwards(head: &RequestHead, bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(line.value.of(bytes)).ok()?.parse().ok()
 }
 
-/// Appends `number` in decimal.
-pub fn write_decimal(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
 /// Appends `address` in its usual text form.
 pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
@@ -295,7 +289,7 @@ pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
                 if position > 0 {
                     out.push(b'.');
                 }
-                write_decimal(out, u64::from(octet));
+                push_decimal(u64::from(octet), out);
             }
         }
         IpAddr::V6(address) => {

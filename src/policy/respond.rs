@@ -2,7 +2,8 @@
 //!
 //! A client learns the kind of a fault, its title and the request id; details go to the log.
 
-use crate::policy::outgoing::{Connection, write_decimal};
+use crate::policy::outgoing::Connection;
+use crate::proto::h1::encode::push_decimal;
 use crate::words::fault::{Kind, Row};
 
 /// What every answer of ours has in common.
@@ -79,9 +80,7 @@ pub fn fault(out: &mut Vec<u8>, kind: Kind, frame: &Frame<'_>, form: ErrorForm, 
 }
 
 /// Appends a fixed answer's head, and its body when that is short; true when the body is in `out`.
-pub fn fixed(
-    out: &mut Vec<u8>, status: u16, fields: &[(String, String)], body: &[u8], frame: &Frame<'_>,
-) -> bool {
+pub fn fixed(out: &mut Vec<u8>, status: u16, fields: &[(String, String)], body: &[u8], frame: &Frame<'_>) -> bool {
     status_line(out, status);
     for (name, value) in fields {
         line(out, name, value.as_bytes());
@@ -91,7 +90,7 @@ pub fn fixed(
         return true;
     }
     let is_short = body.len() <= COPY_BYTES || frame.is_head;
-    line_with(out, "content-length", |out| write_decimal(out, body.len() as u64));
+    line_with(out, "content-length", |out| push_decimal(body.len() as u64, out));
     finish_head(out, frame);
     if is_short && !frame.is_head {
         out.extend_from_slice(body);
@@ -111,7 +110,7 @@ const COPY_BYTES: usize = 16 * 1024;
 
 fn finish(out: &mut Vec<u8>, frame: &Frame<'_>, body: Option<&[u8]>) {
     if let Some(body) = body {
-        line_with(out, "content-length", |out| write_decimal(out, body.len() as u64));
+        line_with(out, "content-length", |out| push_decimal(body.len() as u64, out));
     }
     finish_head(out, frame);
     if let Some(body) = body.filter(|_| !frame.is_head) {
@@ -130,7 +129,7 @@ fn finish_head(out: &mut Vec<u8>, frame: &Frame<'_>) {
 
 fn status_line(out: &mut Vec<u8>, status: u16) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    write_decimal(out, u64::from(status));
+    push_decimal(u64::from(status), out);
     out.push(b' ');
     out.extend_from_slice(reason(status).as_bytes());
     out.extend_from_slice(b"\r\n");

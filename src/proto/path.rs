@@ -50,10 +50,11 @@ pub fn canonicalise(path: &[u8], out: &mut Vec<u8>) -> Result<Canonical, PathErr
     }
 }
 
-/// True when `path` is canonical, without writing anything when it plainly is.
+/// True when `path` is canonical. Writes and allocates nothing.
 #[must_use]
 pub fn is_canonical(path: &[u8]) -> bool {
-    path.first() == Some(&b'/') && (is_plain(path) || canonicalise(path, &mut Vec::new()) == Ok(Canonical::Already))
+    let Some((b'/', segments)) = path.split_first() else { return false };
+    is_plain(path) || segments.split(|byte| *byte == b'/').all(is_canonical_segment)
 }
 
 /// True when no byte needs a closer look: only bytes of class `PLAIN`, and no segment that begins with a dot.
@@ -111,8 +112,13 @@ pub(crate) const fn is_unreserved(byte: u8) -> bool {
 
 /// Appends `byte` as a triplet.
 pub(crate) fn encode(byte: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(&encoded(byte));
+}
+
+/// The triplet for `byte`.
+pub(crate) fn encoded(byte: u8) -> [u8; 3] {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    [b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]
 }
 
 /// The byte that the triplet at the beginning of `bytes` stands for.
@@ -162,7 +168,7 @@ impl Writer<'_> {
     fn segment(&mut self) -> Result<(), PathError> {
         let start = self.out.len();
         self.out.push(b'/');
-        let mut piece = Piece::Dots { count: 0, is_disguised: false };
+        let mut piece = Piece::START;
         let mut is_cut = false;
         while let Some(&byte) = self.path.get(self.at).filter(|byte| **byte != b'/') {
             let written = self.out.len();
@@ -170,7 +176,7 @@ impl Writer<'_> {
             self.byte(byte)?;
             if self.out[written..] == *b"%2F" {
                 refuse_dots(piece, true)?;
-                piece = Piece::Dots { count: 0, is_disguised: false };
+                piece = Piece::START;
                 is_cut = true;
             } else {
                 piece = piece.with(&self.out[written..], is_triplet);
@@ -212,49 +218,88 @@ impl Writer<'_> {
     }
 
     fn triplet(&mut self) -> Result<(), PathError> {
-        match self.decode()? {
-            0 => Err(PathError("the path has an encoded NUL")),
-            b'\\' => Err(PathError("the path has an encoded backslash")),
-            byte if is_unreserved(byte) => {
-                self.out.push(byte);
-                Ok(())
+        let text = &self.path[self.at..];
+        let byte = triplet(text).ok_or(PathError("the path has a malformed percent-encoding"))?;
+        let mut triplets = 1;
+        match byte {
+            0 => return Err(PathError("the path has an encoded NUL")),
+            b'\\' => return Err(PathError("the path has an encoded backslash")),
+            byte if is_unreserved(byte) => self.out.push(byte),
+            byte if byte.is_ascii() => encode(byte, self.out),
+            _ => {
+                let (bytes, length) =
+                    character(text).ok_or(PathError("the path's percent-encoding is not well-formed UTF-8"))?;
+                bytes[..length].iter().for_each(|byte| encode(*byte, self.out));
+                triplets = length;
             }
-            byte if byte.is_ascii() => {
-                encode(byte, self.out);
-                Ok(())
-            }
-            lead => self.character(lead),
         }
-    }
-
-    /// The byte of the triplet here, which is stepped over.
-    fn decode(&mut self) -> Result<u8, PathError> {
-        let byte = triplet(&self.path[self.at..]).ok_or(PathError("the path has a malformed percent-encoding"))?;
-        self.at += 3;
-        Ok(byte)
-    }
-
-    /// Writes the triplets of one UTF-8 character that begins with `lead`.
-    fn character(&mut self, lead: u8) -> Result<(), PathError> {
-        const MALFORMED: PathError = PathError("the path's percent-encoding is not well-formed UTF-8");
-        let mut bytes = [lead, 0, 0, 0];
-        let length = match lead {
-            0xC2..=0xDF => 2,
-            0xE0..=0xEF => 3,
-            0xF0..=0xF4 => 4,
-            _ => return Err(MALFORMED),
-        };
-        for byte in &mut bytes[1..length] {
-            *byte = self.decode().map_err(|_| MALFORMED)?;
-        }
-        // RFC 3629 3: overlong forms and surrogates are malformed; the standard library knows them all.
-        str::from_utf8(&bytes[..length]).map_err(|_| MALFORMED)?;
-        bytes[..length].iter().for_each(|byte| encode(*byte, self.out));
+        self.at += 3 * triplets;
         Ok(())
     }
 }
 
+/// The bytes of the UTF-8 character whose triplets stand at the beginning of `text`, and how many they are.
+fn character(text: &[u8]) -> Option<([u8; 4], usize)> {
+    let mut bytes = [0; 4];
+    let length = match triplet(text)? {
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => return None,
+    };
+    for (position, byte) in bytes[..length].iter_mut().enumerate() {
+        *byte = triplet(text.get(3 * position..)?)?;
+    }
+    // RFC 3629 3: overlong forms and surrogates are malformed; the standard library knows them all.
+    str::from_utf8(&bytes[..length]).ok()?;
+    Some((bytes, length))
+}
+
+fn is_canonical_segment(segment: &[u8]) -> bool {
+    let mut piece = Piece::START;
+    let mut rest = segment;
+    while !rest.is_empty() {
+        let Some((character, behind)) = canonical_character(rest).and_then(|length| rest.split_at_checked(length))
+        else {
+            return false;
+        };
+        if character == b"%2F" {
+            if piece.is_suspect() {
+                return false;
+            }
+            piece = Piece::START;
+        } else {
+            piece = piece.with(character, false);
+        }
+        rest = behind;
+    }
+    !piece.is_suspect()
+}
+
+/// The bytes that the first character of `text` takes up, if it is written as the canonical form has it.
+fn canonical_character(text: &[u8]) -> Option<usize> {
+    match CLASSES[usize::from(*text.first()?)] {
+        PLAIN | DOT => return Some(1),
+        PERCENT => {}
+        _ => return None,
+    }
+    let length = match triplet(text)? {
+        0 | b'\\' => return None,
+        byte if is_unreserved(byte) => return None,
+        byte if byte.is_ascii() => 3,
+        _ => 3 * character(text)?.1,
+    };
+    (!text[..length].iter().any(u8::is_ascii_lowercase)).then_some(length)
+}
+
 impl Piece {
+    const START: Self = Self::Dots { count: 0, is_disguised: false };
+
+    /// True when some server might take it for a dot segment.
+    fn is_suspect(self) -> bool {
+        matches!(self, Self::Dots { count: 1 | 2, .. } | Self::Parameter)
+    }
+
     /// This piece with one more character, given as it was `written`.
     fn with(self, written: &[u8], is_triplet: bool) -> Self {
         match (self, written) {
@@ -448,7 +493,9 @@ mod tests {
                 path.push_str(PIECES[(state >> 33) as usize % PIECES.len()]);
             }
             for end in 0..=path.len() {
-                let Ok(form) = canonical(&path[..end]) else { continue };
+                let result = canonical(&path[..end]);
+                assert_eq!(is_canonical(&path.as_bytes()[..end]), result.as_deref() == Ok(&path[..end]), "{path}");
+                let Ok(form) = result else { continue };
                 assert_eq!(canonical(&form), Ok(form.clone()), "{path}");
                 assert!(is_canonical(form.as_bytes()));
                 assert!(form.split('/').all(|segment| segment != "." && segment != ".."), "{path} -> {form}");

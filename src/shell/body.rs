@@ -2,6 +2,7 @@
 
 use super::buffer::Buffer;
 use crate::proto::h1::chunked::{ChunkError, Decoder};
+use crate::proto::h1::encode::{CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
 use crate::proto::head::{AnswerBody, RequestBody};
 
 /// What is still to come of a body.
@@ -98,16 +99,16 @@ impl Outgoing {
         }
         let payload = buffer.len();
         if payload > 0 {
-            let mut header = [0; 18];
-            let digits = hexadecimal(payload, &mut header);
-            let is_framed = buffer.prepend(digits) && buffer.append(b"\r\n");
+            let mut room = [0; CHUNK_HEADER_BYTES];
+            let header = chunk_header(payload as u64, &mut room);
+            let is_framed = buffer.prepend(header) && buffer.append(CHUNK_END);
             debug_assert!(is_framed, "head and tail room fit a chunk's frame");
         }
         if !is_last {
             return true;
         }
         let start = buffer.len();
-        let fits = buffer.append(b"0\r\n") && buffer.append(trailers) && buffer.append(b"\r\n");
+        let fits = buffer.append(LAST_CHUNK) && buffer.append(trailers) && buffer.append(b"\r\n");
         if !fits {
             buffer.truncate(start);
         }
@@ -117,23 +118,7 @@ impl Outgoing {
     /// The end of a body, with its trailers.
     #[must_use]
     pub fn end(trailers: &[u8]) -> Vec<u8> {
-        [b"0\r\n", trailers, b"\r\n"].concat()
-    }
-}
-
-/// Writes a chunk's size line to `line` and returns what was written.
-fn hexadecimal(size: usize, line: &mut [u8; 18]) -> &[u8] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut at = line.len() - 2;
-    line[at..].copy_from_slice(b"\r\n");
-    let mut rest = size;
-    loop {
-        at -= 1;
-        line[at] = DIGITS[rest % 16];
-        rest /= 16;
-        if rest == 0 {
-            return &line[at..];
-        }
+        [LAST_CHUNK, trailers, b"\r\n"].concat()
     }
 }
 

@@ -19,6 +19,7 @@ const WORK_SPARE: usize = 1024;
 pub struct Buffers {
     standard: Vec<Buffer>,
     large: Vec<Buffer>,
+    #[expect(clippy::vec_box, reason = "a workspace moves between pool and connection; as a pointer it moves cheaply")]
     works: Vec<Box<Work>>,
 }
 

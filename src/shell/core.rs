@@ -10,8 +10,7 @@ use super::buffers::Buffers;
 use super::io::Io;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::Serving;
-use crate::policy::meter::Meter;
-use crate::proto::h1::encode::{DATE_BYTES, write_date};
+use crate::proto::h1::encode::{DATE_BYTES, date};
 use crate::words::fault::Kind;
 use crate::words::ids::{CoreId, ListenerId};
 use crate::words::limits::LOG_BUFFER_BYTES;
@@ -38,8 +37,6 @@ pub struct Core<I: Io> {
     pub link: SharedLink,
     /// Spare buffers.
     pub buffers: RefCell<Buffers>,
-    /// Counts.
-    pub meter: RefCell<Meter>,
     serving: RefCell<Rc<RefCell<Serving<I::Stream>>>>,
     plan: RefCell<Rc<SharedPlan>>,
     phase: Cell<Phase>,
@@ -73,20 +70,21 @@ impl<I: Io> Core<I> {
     /// A core that serves `plan`.
     #[must_use]
     pub fn new(io: I, id: CoreId, plan: SharedPlan, link: SharedLink) -> Rc<Self> {
-        let meter = Meter::new(plan.listeners.len(), plan.routes.len(), plan.upstreams.len());
         let connections = Connections { by_listener: vec![0; plan.listeners.len()], ..Connections::default() };
         Rc::new(Self {
             io,
             id,
-            link,
             buffers: RefCell::default(),
-            meter: RefCell::new(meter),
-            serving: RefCell::new(Rc::new(RefCell::new(Serving::new(SharedPlan::clone(&plan))))),
+            serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
+                SharedPlan::clone(&plan),
+                SharedLink::clone(&link),
+            )))),
             plan: RefCell::new(Rc::new(plan)),
             phase: Cell::new(Phase::Serving),
             cut_at: Cell::new(Instant::NEVER),
             connections: RefCell::new(connections),
             log: RefCell::default(),
+            link,
             date: RefCell::new((u64::MAX, [0; DATE_BYTES])),
             in_flight: Cell::new(0),
         })
@@ -102,16 +100,12 @@ impl<I: Io> Core<I> {
         Rc::clone(&self.serving.borrow())
     }
 
-    /// Serves by `plan` from the next exchange on. State is carried over by name.
+    /// Serves by `plan` from the next exchange on. State is carried over by name; what was counted until now is
+    /// reported first, because counts go by the ids of their plan.
     pub fn adopt(&self, plan: SharedPlan) {
         let next = self.serving.borrow().borrow_mut().succeed(SharedPlan::clone(&plan));
+        self.serving.borrow().borrow_mut().publish();
         self.serving.replace(Rc::new(RefCell::new(next)));
-        self.meter.replace(Meter::new(plan.listeners.len(), plan.routes.len(), plan.upstreams.len()));
-        let connections = &mut *self.connections.borrow_mut();
-        for (listener, open) in connections.by_listener.iter().enumerate() {
-            let mut meter = self.meter.borrow_mut();
-            (0..*open).for_each(|_| meter.opened(ListenerId::new(listener)));
-        }
         self.plan.replace(Rc::new(plan));
     }
 
@@ -162,7 +156,7 @@ impl<I: Io> Core<I> {
             connections.wakers.push(None);
             connections.wakers.len() - 1
         });
-        self.meter.borrow_mut().opened(listener);
+        self.serving().borrow_mut().meter.opened(listener);
         Row::store(&self.link.row.connections, connections.open as u64);
         Row::add(&self.link.row.accepted, 1);
         Ok(Seat { core: Rc::clone(self), slot, listener, address })
@@ -172,9 +166,7 @@ impl<I: Io> Core<I> {
     pub fn date(&self) -> Ref<'_, [u8; DATE_BYTES]> {
         let second = self.io.wall().as_secs();
         if self.date.borrow().0 != second {
-            let date = &mut *self.date.borrow_mut();
-            date.0 = second;
-            write_date(second, &mut date.1);
+            *self.date.borrow_mut() = (second, date(self.io.wall()));
         }
         Ref::map(self.date.borrow(), |date| &date.1)
     }
@@ -239,7 +231,7 @@ impl<I: Io> Drop for Seat<I> {
                 connections.by_address.remove(&self.address);
             }
         }
-        self.core.meter.borrow_mut().closed(self.listener);
+        self.core.serving().borrow_mut().meter.closed(self.listener);
         Row::store(&self.core.link.row.connections, connections.open as u64);
     }
 }

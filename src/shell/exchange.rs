@@ -3,7 +3,7 @@
 //! `route → admit → (select → forward → receive → shape) or respond → record`. The stages before `admit` decide and
 //! await nothing; `Admitted` can only be made here, so no code can forward what was not admitted.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::connection::Downstream;
@@ -13,6 +13,7 @@ use super::io::Io;
 use super::local;
 use super::mail::SharedPlan;
 use super::record::Record;
+use super::serving::Serving;
 use super::work::{Facts, Work};
 use crate::plan::router::{Captures, Outcome, Subject};
 use crate::plan::{Action, Plan, Route};
@@ -36,15 +37,19 @@ pub enum Next {
 }
 
 /// One exchange as its stages see it.
-pub struct Story {
+pub struct Story<I: Io> {
     /// The plan it began with; it sees no other.
     pub plan: Rc<SharedPlan>,
+    /// The state beside that plan.
+    pub serving: Rc<RefCell<Serving<I::Stream>>>,
     /// When its head was complete.
     pub started: Instant,
     /// What is known of it for metrics and log.
     pub record: Record,
     /// Request body bytes that stand in the receive buffer behind the head.
     pub body_in_head: usize,
+    /// Where the path's parameters lie in the canonical path.
+    pub captures: Captures,
     /// Set when the connection must not be used again.
     pub must_close: Cell<bool>,
 }
@@ -88,7 +93,7 @@ pub async fn exchange<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Next 
         Ok(admitted) => serve(down, work, &mut story, admitted).await,
         Err(fault) => local::fault(down, work, &mut story, fault).await,
     };
-    story.record.end(&core, down, work, &story.plan);
+    story.record.end(down, work, &story.serving, &story.plan);
     consume(down, work, &story);
     next
 }
@@ -103,26 +108,26 @@ pub async fn refuse<I: Io>(down: &mut Downstream<I>, work: &mut Work, fault: Fau
     let mut story = begin(down, work);
     story.must_close.set(true);
     let next = local::fault(down, work, &mut story, fault).await;
-    story.record.end(&core, down, work, &story.plan);
+    story.record.end(down, work, &story.serving, &story.plan);
     next
 }
 
-async fn serve<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story, admitted: Admitted) -> Next {
+async fn serve<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: Admitted) -> Next {
     let plan = Rc::clone(&story.plan);
     if let Some(redirect) = &plan.listeners[down.listener.index()].redirect {
-        return local::redirect(down, work, story, redirect, &Captures::NONE).await;
+        return local::redirect(down, work, story, redirect).await;
     }
     if work.request.method == Method::Options && outgoing::max_forwards(&work.request, down.inbound.data()) == Some(0) {
         return local::options(down, work, story).await;
     }
     match &admitted.route(&plan).action {
         Action::Forward(forward) => forward::forward(down, work, story, &admitted, forward).await,
-        Action::Redirect(redirect) => local::redirect(down, work, story, redirect, admitted.captures()).await,
+        Action::Redirect(redirect) => local::redirect(down, work, story, redirect).await,
         Action::Respond(respond) => local::respond(down, work, story, respond).await,
     }
 }
 
-fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story {
+fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story<I> {
     let started = down.core.io.now();
     work.facts.clear();
     let bytes = down.inbound.data();
@@ -136,7 +141,16 @@ fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story {
         RequestBody::Chunked => behind,
     };
     let is_last = !work.request.is_persistent || down.core.phase() != Phase::Serving;
-    Story { plan, started, record: Record::begin(started), body_in_head, must_close: Cell::new(is_last) }
+    let serving = down.core.serving();
+    Story {
+        plan,
+        serving,
+        started,
+        record: Record::begin(started),
+        body_in_head,
+        captures: Captures::NONE,
+        must_close: Cell::new(is_last),
+    }
 }
 
 /// Gives the exchange its request id and trace.
@@ -160,7 +174,7 @@ fn identify<I: Io>(core: &Core<I>, bytes: &[u8], head: &RequestHead, is_trusted:
 }
 
 /// Finds the route of the canonical request.
-fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story) -> Result<Routed, Fault> {
+fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Result<Routed, Fault> {
     let Work { request, facts, .. } = work;
     let bytes = down.inbound.data();
     canonical_path(bytes, request, &mut facts.path)?;
@@ -177,6 +191,7 @@ fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story) -> Res
     match story.plan.router.find(&question) {
         Outcome::Found(route, captures) => {
             story.record.route = Some(route);
+            story.captures = captures;
             Ok(Routed { route, captures })
         }
         Outcome::MethodNotAllowed => {
@@ -188,7 +203,7 @@ fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story) -> Res
 }
 
 /// Decides whether the exchange may go on: limits that are known before the body comes.
-fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story, routed: Routed) -> Result<Admitted, Fault> {
+fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Routed) -> Result<Admitted, Fault> {
     let listener = &story.plan.listeners[down.listener.index()];
     let limits = story.plan.routes.get(routed.route.index()).map_or(&listener.limits, |route| &route.limits);
     if let RequestBody::Length(length) = work.request.body
@@ -278,7 +293,7 @@ impl Subject for Question<'_> {
 }
 
 /// Takes the exchange's bytes out of the receive buffer: what is left begins the next request.
-fn consume<I: Io>(down: &mut Downstream<I>, work: &Work, story: &Story) {
+fn consume<I: Io>(down: &mut Downstream<I>, work: &Work, story: &Story<I>) {
     let used = work.request.bytes + story.body_in_head;
     down.inbound.consume(used.min(down.inbound.len()));
 }

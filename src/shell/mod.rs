@@ -2,12 +2,22 @@
 //!
 //! `io` is the seam to the world; `uring` stands behind it. Everything else is generic over it.
 
+pub mod accept;
 pub mod body;
 pub mod buffer;
 pub mod buffers;
+pub mod connection;
 pub mod core;
+pub mod exchange;
+pub mod forward;
 pub mod io;
+pub mod local;
 pub mod mail;
+pub mod record;
+pub mod relay;
 pub mod serving;
+pub mod target;
+pub mod upload;
 pub mod uring;
 pub mod work;
+pub mod worker;

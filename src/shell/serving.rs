@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::buffer::Buffer;
 use super::io::Stream;
-use super::mail::SharedPlan;
+use super::mail::{Report, SharedLink, SharedPlan};
 use crate::plan::{Address, Plan};
 use crate::policy::balance::Balancer;
+use crate::policy::meter::Meter;
 use crate::words::ids::UpstreamId;
 use crate::words::time::Instant;
 
@@ -16,6 +17,9 @@ use crate::words::time::Instant;
 pub struct Serving<S> {
     /// The plan.
     pub plan: SharedPlan,
+    /// Counts by this plan's ids.
+    pub meter: Meter,
+    link: SharedLink,
     upstreams: Vec<Upstream<S>>,
     /// Idle connections of all upstreams.
     idle: usize,
@@ -47,9 +51,9 @@ pub struct Choice {
 }
 
 impl<S: Stream> Serving<S> {
-    /// State for `plan`, fresh.
+    /// State for `plan`, fresh; what it counts is reported to `link`.
     #[must_use]
-    pub fn new(plan: SharedPlan) -> Self {
+    pub fn new(plan: SharedPlan, link: SharedLink) -> Self {
         let upstreams = plan
             .upstreams
             .iter()
@@ -59,13 +63,13 @@ impl<S: Stream> Serving<S> {
                 idle: 0,
             })
             .collect();
-        Self { plan, upstreams, idle: 0 }
+        Self { meter: Meter::new(&plan), plan, link, upstreams, idle: 0 }
     }
 
     /// State for `plan` that carries on what `self` has for upstreams of the same name: their idle connections, as far
     /// as their endpoints are still there.
     pub fn succeed(&mut self, plan: SharedPlan) -> Self {
-        let mut next = Self::new(plan);
+        let mut next = Self::new(plan, SharedLink::clone(&self.link));
         let old = SharedPlan::clone(&self.plan);
         let mut by_name: HashMap<&str, usize> = HashMap::new();
         for (position, upstream) in next.plan.upstreams.iter().enumerate() {
@@ -87,6 +91,11 @@ impl<S: Stream> Serving<S> {
         self.idle = 0;
         drop(by_name);
         next
+    }
+
+    /// Reports what was counted since the last time.
+    pub fn publish(&mut self) {
+        self.link.report(Report::Batch(Box::new(self.meter.drain())));
     }
 
     /// Idle connections of all upstreams.
@@ -157,6 +166,13 @@ impl<S: Stream> Serving<S> {
     #[must_use]
     pub fn address(plan: &Plan, choice: Choice) -> &Address {
         &plan.upstreams[choice.upstream.index()].endpoints[choice.endpoint].address
+    }
+}
+
+/// Exchanges that began with an old plan may end after another was adopted; the last of them reports what they counted.
+impl<S> Drop for Serving<S> {
+    fn drop(&mut self) {
+        self.link.report(Report::Batch(Box::new(self.meter.drain())));
     }
 }
 

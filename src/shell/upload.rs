@@ -30,6 +30,8 @@ pub struct Upload {
     started: Instant,
     /// When a byte last came or went.
     moved: Instant,
+    /// The head's message carried the whole body.
+    pub was_whole: bool,
     /// Written completely.
     pub is_done: bool,
     /// The upstream took no more of it.
@@ -60,6 +62,7 @@ impl Upload {
             idle: timeouts.idle,
             started: now,
             moved: now,
+            was_whole: incoming.is_done(),
             is_done: false,
             is_broken: false,
         }
@@ -72,7 +75,9 @@ impl Upload {
         }
         let stalled = self.moved.after(self.idle);
         match self.state {
-            State::Writing => (stalled, Fault::new(Kind::UpstreamStalled, Stage::Forward, "the upstream takes no bytes")),
+            State::Writing => {
+                (stalled, Fault::new(Kind::UpstreamStalled, Stage::Forward, "the upstream takes no bytes"))
+            }
             State::Reading => {
                 let slow = self.slow_at();
                 let fault = Fault::new(Kind::BodyTimeout, Stage::Forward, "the request body is too slow");

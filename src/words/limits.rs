@@ -106,8 +106,6 @@ pub const CAPTURES_MAX: usize = 16;
 pub const REGEX_BYTES: usize = 1024 * 1024;
 /// Pairs of states that are looked at to prove two expressions disjoint; more counts as "may both match".
 pub const REGEX_PAIRS: usize = 16 * 1024;
-/// Longest host that host patterns are compared with: DNS names are shorter (RFC 1035 2.3.4).
-pub const HOST_BYTES: usize = 255;
 /// Bytes of all configuration files together.
 pub const CONFIG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Depth of `include`.

@@ -174,12 +174,7 @@ pub(super) struct Deferred {
 impl Deferred {
     pub(super) fn new() -> io::Result<Self> {
         let (kick, kicked) = std::os::unix::net::UnixStream::pair()?;
-        Ok(Self {
-            waiting: RefCell::default(),
-            is_kicked: Cell::new(false),
-            kick,
-            kicked: Cell::new(Some(kicked)),
-        })
+        Ok(Self { waiting: RefCell::default(), is_kicked: Cell::new(false), kick, kicked: Cell::new(Some(kicked)) })
     }
 
     fn put_off(&self, waker: Waker) {

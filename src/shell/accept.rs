@@ -1,0 +1,143 @@
+//! Accepting: a few accepts in flight on each listener, pauses where the process is out of descriptors, and a drain
+//! that loses nobody.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::buffer::Buffer;
+use super::connection;
+use super::core::Core;
+use super::io::{Io, Listener, Stream, Timer};
+use super::mail::Row;
+use crate::policy::outgoing::Connection;
+use crate::policy::respond::{self, ErrorForm, Frame};
+use crate::words::fault::Kind;
+use crate::words::ids::ListenerId;
+use crate::words::limits::{ACCEPT_PAUSE, ACCEPTS_IN_FLIGHT, LINGER_TIME};
+use crate::words::time::Instant;
+
+/// The listening sockets of one core, and how many accepts are in flight on them.
+pub struct Doors<I: Io> {
+    listeners: Vec<Rc<I::Listener>>,
+    in_flight: Rc<Cell<usize>>,
+}
+
+impl<I: Io> Doors<I> {
+    /// Opens all of them.
+    pub fn open(core: &Rc<Core<I>>, listeners: Vec<(ListenerId, I::Listener)>) -> Self {
+        let in_flight = Rc::new(Cell::new(0));
+        let mut doors = Self { listeners: Vec::new(), in_flight };
+        for (id, listener) in listeners {
+            let listener = Rc::new(listener);
+            for _ in 0..ACCEPTS_IN_FLIGHT {
+                doors.in_flight.set(doors.in_flight.get() + 1);
+                let open = Open(Rc::clone(&doors.in_flight));
+                core.io.spawn(accept(Rc::clone(core), Rc::clone(&listener), id, open));
+            }
+            doors.listeners.push(listener);
+        }
+        doors
+    }
+
+    /// Cancels the accepts in flight. Connections that they bring all the same are served.
+    pub fn close(&self) {
+        self.listeners.iter().for_each(|listener| listener.cancel());
+    }
+
+    /// True when no accept is in flight any more: the sockets may be closed.
+    pub fn are_closed(&self) -> bool {
+        self.in_flight.get() == 0
+    }
+}
+
+/// Counts an accept loop as running while it lives.
+struct Open(Rc<Cell<usize>>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+async fn accept<I: Io>(core: Rc<Core<I>>, listener: Rc<I::Listener>, id: ListenerId, _open: Open) {
+    let mut timer = core.io.timer();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => welcome(&core, stream, id, peer),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) if is_exhausted(&error) => {
+                // Accepting at once would fail at once: a loop of millions of failures a second.
+                Row::add(&core.link.row.accept_pauses, 1);
+                let until = core.io.now().after(ACCEPT_PAUSE);
+                poll_fn(|cx| timer.poll_at(cx, core.io.now(), until)).await;
+            }
+            // The client was gone before it was accepted (ECONNABORTED and the like, accept(2)).
+            Err(_) => {}
+        }
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}
+
+fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr) {
+    match core.seat(id, peer.ip().to_canonical()) {
+        Ok(seat) => core.io.spawn(connection::serve(Rc::clone(core), stream, seat, id, peer)),
+        Err(kind) => {
+            Row::add(&core.link.row.refused, 1);
+            core.io.spawn(turn_away(Rc::clone(core), stream, kind));
+        }
+    }
+}
+
+/// Tells a client that it is one too many, and closes. Bounded in time, and no request of it is read.
+async fn turn_away<I: Io>(core: Rc<Core<I>>, mut stream: I::Stream, kind: Kind) {
+    let mut answer = Vec::new();
+    {
+        let plan = core.plan();
+        let date = core.date();
+        let frame = Frame {
+            date: &*date,
+            id: b"",
+            pseudonym: &plan.server.name,
+            connection: Connection::Close,
+            is_head: false,
+        };
+        respond::fault(&mut answer, kind, &frame, ErrorForm::Problem, b"retry-after: 1\r\n");
+    }
+    let mut buffer = core.buffers.borrow_mut().at_least(answer.len());
+    let fits = buffer.append(&answer);
+    debug_assert!(fits, "the buffer was taken to hold it");
+    let mut timer = core.io.timer();
+    let deadline = core.io.now().after(LINGER_TIME);
+    let sent = poll_fn(|cx| match stream.poll_write(cx, &mut buffer) {
+        Poll::Ready(sent) => Poll::Ready(sent.is_ok()),
+        Poll::Pending => timer.poll_at(cx, core.io.now(), deadline).map(|()| false),
+    })
+    .await;
+    core.buffers.borrow_mut().give(buffer);
+    if sent {
+        stream.shut_write();
+        swallow(&core, &mut stream, &mut timer, deadline).await;
+    }
+}
+
+/// Reads what the client has sent meanwhile, so that closing does not reset the answer away.
+async fn swallow<I: Io>(core: &Core<I>, stream: &mut I::Stream, timer: &mut I::Timer, deadline: Instant) {
+    let mut buffer: Buffer = core.buffers.borrow_mut().standard();
+    poll_fn(|cx| {
+        loop {
+            match stream.poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(count)) if count > 0 && buffer.room() > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return timer.poll_at(cx, core.io.now(), deadline),
+            }
+        }
+    })
+    .await;
+}

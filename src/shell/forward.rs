@@ -1,0 +1,421 @@
+//! Forwarding: chooses an endpoint, sends the request up, waits for the answer's head.
+//!
+//! A request on a reused connection that dies without an answer byte is sent once more, on a fresh connection, when
+//! that is safe: the method is idempotent (RFC 9110 9.2.2) and the whole body is still at hand.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::body::{Incoming, Outgoing};
+use super::buffer::Buffer;
+use super::connection::{Downstream, Expiry, make_room};
+use super::exchange::{Admitted, Next, Story};
+use super::io::{Io, Stream};
+use super::mail::Row;
+use super::serving::{Choice, Serving};
+use super::upload::Upload;
+use super::work::Work;
+use super::{local, relay, target};
+use crate::plan::{self, Forward};
+use crate::policy::balance::by_weight;
+use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
+use crate::proto::h1::parse::{self, HeadLimits, Progress};
+use crate::proto::head::{Method, RequestBody, Version};
+use crate::words::fault::{Fault, Kind, Stage};
+use crate::words::ids::UpstreamId;
+use crate::words::limits::INTERIM_ANSWERS;
+use crate::words::time::Instant;
+
+/// An upstream connection in use.
+pub struct Up<S> {
+    /// The stream.
+    pub stream: S,
+    /// Received bytes; empty while a read is in flight.
+    pub buffer: Buffer,
+    /// The endpoint.
+    pub choice: Choice,
+    is_reused: bool,
+}
+
+/// When the upstream must have done what.
+pub struct Deadlines {
+    /// The whole exchange.
+    pub request: Instant,
+    first_byte: Duration,
+    /// Longest time without a byte.
+    pub idle: Duration,
+    connect: Duration,
+}
+
+/// Serves the exchange from the route's upstream.
+pub async fn forward<I: Io>(
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
+) -> Next {
+    if let Err(fault) = target::upstream(down, work, story, admitted, forward) {
+        return local::fault(down, work, story, fault).await;
+    }
+    let plan = Rc::clone(&story.plan);
+    let Some(choice) = select(down, story, forward) else {
+        let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
+        return local::fault(down, work, story, fault).await;
+    };
+    let deadlines = deadlines(story, admitted, choice);
+    let mut is_again = false;
+    loop {
+        let mut up = match connection(down, story, choice, &deadlines, is_again).await {
+            Ok(up) => up,
+            Err(fault) => return local::fault(down, work, story, fault).await,
+        };
+        story.record.attempts += 1;
+        let mut upload = match begin(down, work, story, admitted, forward, choice) {
+            Ok(upload) => upload,
+            Err(fault) => return local::fault(down, work, story, fault).await,
+        };
+        match ask(down, work, story, &mut up, &mut upload, &deadlines).await {
+            Ok(()) => {
+                let edits = &admitted.route(&plan).response;
+                return relay::relay(down, work, story, up, upload, &deadlines, edits).await;
+            }
+            Err(fault) if fault.kind == Kind::UpstreamClosed && up.is_reused && !is_again && is_safe(work, &upload) => {
+                is_again = true;
+                Row::add(&down.core.link.row.resent, 1);
+            }
+            Err(fault) => {
+                story.record.bytes_in = upload.received;
+                return refuse(down, work, story, &upload, fault).await;
+            }
+        }
+    }
+}
+
+/// Answers a fault after the upload began: what is left of the body can only be drained if none of it was read beyond
+/// the head's buffer.
+async fn refuse<I: Io>(
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, upload: &Upload, fault: Fault,
+) -> Next {
+    if !upload.is_done || upload.is_broken || work.request.body == RequestBody::Chunked {
+        story.must_close.set(true);
+    } else {
+        // The body was read completely; there is nothing to drain.
+        work.request.body = RequestBody::None;
+    }
+    local::fault(down, work, story, fault).await
+}
+
+/// Safe to send again: idempotent, and all of its body went into the first message.
+fn is_safe(work: &Work, upload: &Upload) -> bool {
+    work.request.method.is_idempotent() && upload.was_whole
+}
+
+fn select<I: Io>(down: &Downstream<I>, story: &mut Story<I>, forward: &Forward) -> Option<Choice> {
+    let upstream = split(forward, down.core.io.random())?;
+    let choice = story.serving.borrow_mut().choose(upstream, down.core.io.random())?;
+    story.record.choice = Some(choice);
+    Some(choice)
+}
+
+fn split(forward: &Forward, random: u64) -> Option<UpstreamId> {
+    if let [(only, _)] = forward.targets[..] {
+        return Some(only);
+    }
+    let weights = forward.targets.iter().map(|(_, weight)| u64::from(*weight));
+    let total = weights.clone().sum();
+    by_weight(weights, total, random).map(|position| forward.targets[position].0)
+}
+
+fn deadlines<I: Io>(story: &Story<I>, admitted: &Admitted, choice: Choice) -> Deadlines {
+    let timeouts = &admitted.route(&story.plan).timeouts;
+    let own = &story.plan.upstreams[choice.upstream.index()].timeouts;
+    Deadlines {
+        request: story.started.after(timeouts.request),
+        first_byte: own.first_byte.unwrap_or(timeouts.first_byte),
+        idle: own.idle.unwrap_or(timeouts.idle),
+        connect: own.connect.unwrap_or(timeouts.connect),
+    }
+}
+
+/// An idle connection of the endpoint, or a fresh one.
+async fn connection<I: Io>(
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, is_fresh: bool,
+) -> Result<Up<I::Stream>, Fault> {
+    let now = down.core.io.now();
+    if !is_fresh && let Some(idle) = story.serving.borrow_mut().check_out(choice, now) {
+        return Ok(Up { stream: idle.stream, buffer: idle.buffer, choice, is_reused: true });
+    }
+    let plan = Rc::clone(&story.plan);
+    let io = down.core.io.clone();
+    let mut connecting = pin!(io.connect(Serving::<I::Stream>::address(&plan, choice)));
+    let deadline = now.after(deadlines.connect).min(deadlines.request);
+    let connected =
+        poll_fn(|cx| {
+            if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
+                return Poll::Ready(connected.map_err(|_| {
+                    Fault::new(Kind::ConnectRefused, Stage::Select, "the endpoint cannot be connected to")
+                }));
+            }
+            down.poll_expiry(cx, deadline)
+                .map(|expiry| Err(expired(expiry, Kind::ConnectTimeout, "timeouts.connect is over")))
+        })
+        .await;
+    let stream = connected?;
+    Row::add(&down.core.link.row.connects, 1);
+    let buffer = down.core.buffers.borrow_mut().standard();
+    Ok(Up { stream, buffer, choice, is_reused: false })
+}
+
+/// The fault for a wait that ended by its deadline, or by the core cutting it.
+pub fn expired(expiry: Expiry, kind: Kind, detail: &'static str) -> Fault {
+    match expiry {
+        Expiry::Deadline => Fault::new(kind, Stage::Receive, detail),
+        Expiry::Cut => local::gone("the gateway's drain timeout is over"),
+    }
+}
+
+/// Writes the head, and what has come of the body, into one message.
+fn begin<I: Io>(
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
+    choice: Choice,
+) -> Result<Upload, Fault> {
+    write_head(down, work, story, admitted, forward, choice);
+    let behind = &down.inbound.data()[work.request.bytes..];
+    let chunked = work.request.body == RequestBody::Chunked;
+    let body = if chunked { behind } else { &behind[..story.body_in_head] };
+    let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len() + body.len() + Buffer::HEADROOM);
+    let mut incoming = Incoming::from(work.request.body);
+    let mut received = body.len() as u64;
+    let outgoing = if chunked { Outgoing::Chunked } else { Outgoing::Plain };
+    if chunked {
+        work.request_chunks.reset();
+        received = append_chunks(&mut buffer, body, work, &mut incoming, &mut story.body_in_head)?;
+    } else {
+        let has_room = buffer.append(&work.head) && buffer.append(body);
+        debug_assert!(has_room, "the buffer was taken to hold both");
+        if let Incoming::Length(left) = &mut incoming {
+            *left -= received;
+            if *left == 0 {
+                incoming = Incoming::Done;
+            }
+        }
+    }
+    let route = admitted.route(&story.plan);
+    let limits = &route.limits;
+    if received > limits.body {
+        return Err(Fault::new(Kind::BodyTooLarge, Stage::Forward, "the body grew over limits.body"));
+    }
+    Ok(Upload::new(buffer, incoming, outgoing, received, limits, &route.timeouts, down.core.io.now()))
+}
+
+/// Decodes the chunks that came with the head and frames them anew behind it. Returns the payload's length.
+fn append_chunks(
+    buffer: &mut Buffer, body: &[u8], work: &mut Work, incoming: &mut Incoming, body_in_head: &mut usize,
+) -> Result<u64, Fault> {
+    let has_room = buffer.append(body);
+    debug_assert!(has_room, "the buffer was taken to hold it");
+    let piece = incoming
+        .take(&mut work.request_chunks, buffer)
+        .map_err(|error| Fault::new(Kind::BadChunk, Stage::ReadHead, error.0))?;
+    *body_in_head = piece.consumed;
+    buffer.truncate(piece.payload);
+    let trailers = &work.request_chunks.trailers;
+    if !Outgoing::Chunked.frame(buffer, incoming.is_done(), trailers) {
+        let has_room = buffer.append(&Outgoing::end(trailers));
+        debug_assert!(has_room, "trailers came in the same buffer and fit again");
+    }
+    if !buffer.prepend(&work.head) {
+        let mut larger = Buffer::with_capacity(2 * Buffer::HEADROOM + work.head.len() + buffer.len());
+        let is_whole = larger.append(&work.head) && larger.append(buffer.data());
+        debug_assert!(is_whole, "the larger buffer was made to hold both");
+        *buffer = larger;
+    }
+    Ok(piece.payload as u64)
+}
+
+fn write_head<I: Io>(
+    down: &Downstream<I>, work: &mut Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, choice: Choice,
+) {
+    let mut head = std::mem::take(&mut work.head);
+    head.clear();
+    let listener = &story.plan.listeners[down.listener.index()];
+    Upward {
+        head: &work.request,
+        bytes: down.inbound.data(),
+        target: &work.target,
+        host: target::host(down, work, story, forward, choice),
+        pseudonym: &story.plan.server.name,
+        peer: down.peer.ip(),
+        is_trusted: listener.trusted_proxies.contains(down.peer.ip()),
+        scheme: "http",
+        id: &work.facts.id,
+        traceparent: &work.facts.traceparent,
+        edits: &admitted.route(&story.plan).request,
+        fill: &|variable, out| target::fill(variable, down, work, story, out),
+    }
+    .write(&mut head);
+    work.head = head;
+}
+
+/// Sends the request and waits for the head of the final answer, which is then in `work.answer` and `up.buffer`.
+async fn ask<I: Io>(
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: &mut Up<I::Stream>, upload: &mut Upload,
+    deadlines: &Deadlines,
+) -> Result<(), Fault> {
+    let limits = answer_limits(&story.plan.listeners[down.listener.index()].limits);
+    let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false };
+    for _ in 0..=INTERIM_ANSWERS {
+        poll_fn(|cx| wait.poll(cx, down, work, up, upload, deadlines, &limits)).await?;
+        if work.answer.status >= 200 {
+            story.record.upstream_status = Some(work.answer.status);
+            story.record.upstream_time = Some(down.core.io.now().since(wait.sent));
+            return Ok(());
+        }
+        if work.answer.status == 101 {
+            return Err(Fault::new(
+                Kind::UpstreamUpgrade,
+                Stage::Receive,
+                "101 to a request that asked for no upgrade",
+            ));
+        }
+        if work.request.version == Version::Http11 {
+            interim(down, work, story, up, deadlines).await?;
+        }
+        up.buffer.consume(work.answer.bytes);
+        wait.seen = 0;
+    }
+    Err(Fault::new(Kind::UpstreamInterim, Stage::Receive, "too many interim answers"))
+}
+
+fn answer_limits(limits: &plan::Limits) -> HeadLimits {
+    HeadLimits {
+        bytes: usize::try_from(limits.header_bytes).unwrap_or(usize::MAX),
+        lines: usize::try_from(limits.headers).unwrap_or(usize::MAX),
+        target_bytes: 0,
+    }
+}
+
+/// The wait for an answer's head.
+struct Wait {
+    sent: Instant,
+    seen: usize,
+    is_sent: bool,
+}
+
+impl Wait {
+    #[expect(clippy::too_many_arguments, reason = "each is borrowed from another owner for one poll")]
+    fn poll<I: Io>(
+        &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, up: &mut Up<I::Stream>,
+        upload: &mut Upload, deadlines: &Deadlines, limits: &HeadLimits,
+    ) -> Poll<Result<(), Fault>> {
+        let core = Rc::clone(&down.core);
+        if !self.is_sent
+            && let Poll::Ready(sent) =
+                upload.poll(cx, &core, &mut down.stream, &mut up.stream, &mut work.request_chunks, &mut down.ahead)
+        {
+            sent?;
+            self.is_sent = true;
+            self.sent = core.io.now();
+        }
+        if let Poll::Ready(answered) = self.poll_head(cx, &core, work, up, limits) {
+            return Poll::Ready(answered);
+        }
+        if self.is_sent && is_gone(cx, down, work) {
+            return Poll::Ready(Err(local::gone("the client left before the answer")));
+        }
+        let (stalled, stall) = upload.deadline();
+        let first_byte = if self.is_sent { self.sent.after(deadlines.first_byte) } else { Instant::NEVER };
+        let deadline = deadlines.request.min(first_byte).min(stalled);
+        down.poll_expiry(cx, deadline).map(|expiry| {
+            Err(if deadline == stalled && expiry == Expiry::Deadline {
+                stall
+            } else if deadline == deadlines.request {
+                expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
+            } else {
+                expired(expiry, Kind::FirstByteTimeout, "timeouts.first_byte is over")
+            })
+        })
+    }
+
+    fn poll_head<I: Io>(
+        &mut self, cx: &mut Context<'_>, core: &super::core::Core<I>, work: &mut Work, up: &mut Up<I::Stream>,
+        limits: &HeadLimits,
+    ) -> Poll<Result<(), Fault>> {
+        let to_head = work.request.method == Method::Head;
+        loop {
+            if !up.stream.is_reading() {
+                if up.buffer.len() > self.seen {
+                    let parsed = parse::answer(up.buffer.data(), self.seen, limits, to_head, &mut work.answer);
+                    match parsed {
+                        Ok(Progress::Complete) => return Poll::Ready(Ok(())),
+                        Ok(Progress::Partial) => self.seen = up.buffer.len(),
+                        Err(fault) => return Poll::Ready(Err(Fault { stage: Stage::Receive, ..fault })),
+                    }
+                }
+                make_room(&mut up.buffer, core);
+            }
+            match up.stream.poll_read(cx, &mut up.buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(_) if up.buffer.is_empty() => {
+                    let fault = Fault::new(Kind::UpstreamClosed, Stage::Receive, "closed before the answer");
+                    return Poll::Ready(Err(fault));
+                }
+                Poll::Ready(_) => {
+                    let fault = Fault::new(Kind::UpstreamIncomplete, Stage::Receive, "closed within the answer's head");
+                    return Poll::Ready(Err(fault));
+                }
+            }
+        }
+    }
+}
+
+/// True when the client is seen to have left. Reads ahead to see it: what comes instead begins the next request.
+///
+/// Nothing is read behind a pipelined request, nor twice.
+pub fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -> bool {
+    let has_more = down.inbound.len() > work.request.bytes && work.request.body == RequestBody::None;
+    if has_more || !work.request.is_persistent || (!down.stream.is_reading() && !down.ahead.is_empty()) {
+        return false;
+    }
+    if !down.stream.is_reading() && down.ahead.capacity() == 0 {
+        down.ahead = down.core.buffers.borrow_mut().standard();
+    }
+    match down.stream.poll_read(cx, &mut down.ahead) {
+        Poll::Pending => false,
+        Poll::Ready(Ok(count)) => count == 0,
+        Poll::Ready(Err(_)) => true,
+    }
+}
+
+/// Passes an interim answer (1xx) on.
+async fn interim<I: Io>(
+    down: &mut Downstream<I>, work: &mut Work, story: &Story<I>, up: &Up<I::Stream>, deadlines: &Deadlines,
+) -> Result<(), Fault> {
+    work.head.clear();
+    Downward {
+        head: &work.answer,
+        bytes: up.buffer.data(),
+        framing: DownwardFraming::AsAnnounced,
+        pseudonym: &story.plan.server.name,
+        date: b"",
+        id: b"",
+        connection: Connection::Implied,
+        edits: &plan::FieldEdits::default(),
+        fill: &|_, _| {},
+    }
+    .write(&mut work.head);
+    let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len());
+    let fits = buffer.append(&work.head);
+    debug_assert!(fits, "the buffer was taken to hold it");
+    poll_fn(|cx| {
+        if let Poll::Ready(written) = down.stream.poll_write(cx, &mut buffer) {
+            return Poll::Ready(written.map_err(|_| local::gone("the client left at an interim answer")));
+        }
+        down.poll_expiry(cx, deadlines.request)
+            .map(|expiry| Err(expired(expiry, Kind::RequestTimeout, "timeouts.request is over")))
+    })
+    .await?;
+    down.core.buffers.borrow_mut().give(buffer);
+    Ok(())
+}

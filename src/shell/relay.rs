@@ -1,0 +1,284 @@
+//! An answer on its way down: one piece at a time, through one buffer, so a slow client slows the upstream.
+//!
+//! The head is written in front of the first piece of the body, in the buffer where that piece already lies: a head and
+//! a small body leave in one send, uncopied.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::body::{Incoming, Outgoing, Piece};
+use super::buffer::Buffer;
+use super::buffers::{LARGE_BYTES, STANDARD_BYTES};
+use super::connection::{Downstream, Expiry};
+use super::core::Phase;
+use super::exchange::{Next, Story, connection_of};
+use super::forward::{Deadlines, Up, expired, is_gone};
+use super::io::{Io, Stream};
+use super::upload::Upload;
+use super::work::Work;
+use super::{local, target};
+use crate::plan::FieldEdits;
+use crate::policy::outgoing::{Downward, DownwardFraming};
+use crate::proto::head::{AnswerBody, Version};
+use crate::words::fault::{Fault, Kind, Stage};
+use crate::words::time::Instant;
+
+/// The answer's body on its way.
+struct Relay<S> {
+    /// The upstream connection, until it is given back or dropped.
+    up: Option<Up<S>>,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// The piece on its way down; empty between two pieces.
+    buffer: Buffer,
+    /// The end of the body, when it did not fit behind the last piece.
+    end: Buffer,
+    /// When a byte last came or went.
+    moved: Instant,
+    /// The connection can serve again.
+    is_reusable: bool,
+}
+
+/// Sends the answer whose head is in `work.answer` down, with its body.
+pub async fn relay<I: Io>(
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: Up<I::Stream>, mut upload: Upload,
+    deadlines: &Deadlines, edits: &FieldEdits,
+) -> Next {
+    // The rest of a body that nobody waits for makes the connection useless; the client is told.
+    let is_last = story.must_close.get() || !upload.is_done || upload.is_broken || down.core.phase() != Phase::Serving;
+    story.must_close.set(is_last);
+    let framing = framing(work);
+    if framing == DownwardFraming::Close {
+        story.must_close.set(true);
+    }
+    story.record.status = work.answer.status;
+    write_head(down, work, story, &up, framing, edits);
+    let mut relay = match Relay::begin(down, work, up, framing) {
+        Ok(relay) => relay,
+        Err(fault) => return broken(story, fault),
+    };
+    story.record.bytes_out = relay.buffer.len().saturating_sub(work.head.len()) as u64;
+    let sent = poll_fn(|cx| relay.poll(cx, down, work, story, &mut upload, deadlines)).await;
+    down.core.buffers.borrow_mut().give(std::mem::take(&mut relay.buffer));
+    story.record.bytes_in = upload.received;
+    match sent {
+        Err(fault) => broken(story, fault),
+        Ok(()) if !upload.is_done || upload.is_broken => Next::Linger,
+        Ok(()) if story.must_close.get() => Next::Close,
+        Ok(()) => Next::Keep,
+    }
+}
+
+/// An answer that cannot be finished is cut, never ended as if it were whole.
+fn broken<I: Io>(story: &mut Story<I>, fault: Fault) -> Next {
+    story.record.fault = Some(fault);
+    Next::Close
+}
+
+fn framing(work: &Work) -> DownwardFraming {
+    match (work.answer.body, work.request.version) {
+        (AnswerBody::None | AnswerBody::Length(_), _) => DownwardFraming::AsAnnounced,
+        (_, Version::Http11) => DownwardFraming::Chunked,
+        // RFC 9112 6.1: no chunks for HTTP/1.0.
+        (_, Version::Http10) => DownwardFraming::Close,
+    }
+}
+
+fn write_head<I: Io>(
+    down: &Downstream<I>, work: &mut Work, story: &Story<I>, up: &Up<I::Stream>, framing: DownwardFraming,
+    edits: &FieldEdits,
+) {
+    let mut head = std::mem::take(&mut work.head);
+    head.clear();
+    Downward {
+        head: &work.answer,
+        bytes: up.buffer.data(),
+        framing,
+        pseudonym: &story.plan.server.name,
+        date: &*down.core.date(),
+        id: &work.facts.id,
+        connection: connection_of(&work.request, story.must_close.get()),
+        edits,
+        fill: &|variable, out| target::fill(variable, down, work, story, out),
+    }
+    .write(&mut head);
+    work.head = head;
+}
+
+impl<S: Stream> Relay<S> {
+    /// Takes the head's place in the upstream's buffer and frames what came of the body behind it.
+    fn begin<I: Io<Stream = S>>(
+        down: &mut Downstream<I>, work: &mut Work, mut up: Up<S>, framing: DownwardFraming,
+    ) -> Result<Self, Fault> {
+        work.answer_chunks.reset();
+        up.buffer.consume(work.answer.bytes);
+        let mut relay = Self {
+            incoming: Incoming::from(work.answer.body),
+            outgoing: if framing == DownwardFraming::Chunked { Outgoing::Chunked } else { Outgoing::Plain },
+            buffer: std::mem::take(&mut up.buffer),
+            end: Buffer::default(),
+            moved: down.core.io.now(),
+            is_reusable: work.answer.is_persistent,
+            up: Some(up),
+        };
+        relay.take(work)?;
+        if !relay.buffer.prepend(&work.head) {
+            let mut larger = down.core.buffers.borrow_mut().at_least(work.head.len() + relay.buffer.len());
+            let is_whole = larger.append(&work.head) && larger.append(relay.buffer.data());
+            debug_assert!(is_whole, "the buffer was taken to hold both");
+            down.core.buffers.borrow_mut().give(std::mem::replace(&mut relay.buffer, larger));
+        }
+        Ok(relay)
+    }
+
+    /// Decodes what the buffer holds and frames it for the client.
+    fn take(&mut self, work: &mut Work) -> Result<(), Fault> {
+        let was_done = self.incoming.is_done();
+        let Piece { payload, consumed } = self
+            .incoming
+            .take(&mut work.answer_chunks, &mut self.buffer)
+            .map_err(|error| Fault::new(Kind::UpstreamProtocol, Stage::Receive, error.0))?;
+        // Bytes behind the answer that nobody asked for: the connection cannot be trusted (CVE-2026-1642).
+        self.is_reusable &= consumed == self.buffer.len();
+        self.buffer.truncate(payload);
+        if !was_done {
+            self.frame(work);
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, work: &Work) {
+        let trailers = &work.answer_chunks.trailers;
+        if !self.outgoing.frame(&mut self.buffer, self.incoming.is_done(), trailers) {
+            let end = Outgoing::end(trailers);
+            self.end = Buffer::with_capacity(2 * (end.len() + Buffer::HEADROOM));
+            let fits = self.end.append(&end);
+            debug_assert!(fits, "the buffer was made to hold it");
+        }
+    }
+
+    fn poll<I: Io<Stream = S>>(
+        &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>,
+        upload: &mut Upload, deadlines: &Deadlines,
+    ) -> Poll<Result<(), Fault>> {
+        self.poll_upload(cx, down, work, upload);
+        loop {
+            self.give_back(down, story, upload);
+            match down.stream.poll_write(cx, &mut self.buffer) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(local::gone("the client left in the answer"))),
+                Poll::Pending => {
+                    if down.stream.take_progress() > 0 {
+                        self.moved = down.core.io.now();
+                    }
+                    break;
+                }
+            }
+            if !self.end.is_empty() {
+                self.buffer = std::mem::take(&mut self.end);
+                continue;
+            }
+            if self.incoming.is_done() {
+                return Poll::Ready(Ok(()));
+            }
+            match self.poll_piece(cx, down, work, story) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+                Poll::Pending => break,
+            }
+        }
+        if upload.is_done && self.up.is_some() && is_gone(cx, down, work) {
+            return Poll::Ready(Err(local::gone("the client left in the answer")));
+        }
+        self.poll_deadline(cx, down, deadlines)
+    }
+
+    fn poll_deadline<I: Io<Stream = S>>(
+        &self, cx: &mut Context<'_>, down: &mut Downstream<I>, deadlines: &Deadlines,
+    ) -> Poll<Result<(), Fault>> {
+        let stalled = self.moved.after(deadlines.idle);
+        down.poll_expiry(cx, stalled.min(deadlines.request)).map(|expiry| {
+            Err(match expiry {
+                Expiry::Deadline if stalled < deadlines.request => {
+                    expired(expiry, Kind::UpstreamStalled, "timeouts.idle is over within the answer")
+                }
+                _ => expired(expiry, Kind::RequestTimeout, "timeouts.request is over within the answer"),
+            })
+        })
+    }
+
+    /// A request body that is still on its way goes on beside the answer.
+    fn poll_upload<I: Io<Stream = S>>(
+        &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, upload: &mut Upload,
+    ) {
+        let Some(up) = self.up.as_mut().filter(|_| !upload.is_done) else { return };
+        let core = Rc::clone(&down.core);
+        let sent = upload.poll(cx, &core, &mut down.stream, &mut up.stream, &mut work.request_chunks, &mut down.ahead);
+        if let Poll::Ready(Err(_)) = sent {
+            // The answer may still be whole; the request is not, so neither connection serves again.
+            upload.is_broken = true;
+            upload.is_done = true;
+        }
+    }
+
+    /// Reads the next piece and frames it.
+    fn poll_piece<I: Io<Stream = S>>(
+        &mut self, cx: &mut Context<'_>, down: &Downstream<I>, work: &mut Work, story: &mut Story<I>,
+    ) -> Poll<Result<(), Fault>> {
+        let Some(up) = self.up.as_mut() else {
+            let fault = Fault::new(Kind::Internal, Stage::Receive, "an answer went on after its connection");
+            return Poll::Ready(Err(fault));
+        };
+        if !up.stream.is_reading() {
+            self.buffer = fitting(down, std::mem::take(&mut self.buffer), self.incoming);
+        }
+        match up.stream.poll_read(cx, &mut self.buffer) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(count)) if count > 0 => {}
+            Poll::Ready(Ok(_)) if self.incoming == Incoming::UntilClose => {
+                self.incoming = Incoming::Done;
+                self.is_reusable = false;
+            }
+            Poll::Ready(_) => {
+                let fault = Fault::new(Kind::UpstreamIncomplete, Stage::Receive, "the answer's body ended early");
+                return Poll::Ready(Err(fault));
+            }
+        }
+        self.moved = down.core.io.now();
+        if self.incoming.is_done() {
+            self.frame(work);
+            return Poll::Ready(Ok(()));
+        }
+        let taken = self.take(work);
+        story.record.bytes_out += self.buffer.len() as u64;
+        Poll::Ready(taken)
+    }
+
+    /// Gives the upstream connection back as soon as its answer was read and the request was written, completely.
+    fn give_back<I: Io<Stream = S>>(&mut self, down: &Downstream<I>, story: &Story<I>, upload: &Upload) {
+        if !self.incoming.is_done() || !upload.is_done {
+            return;
+        }
+        let Some(up) = self.up.take() else { return };
+        if self.is_reusable && !upload.is_broken && !up.stream.is_reading() {
+            let buffer = down.core.buffers.borrow_mut().standard();
+            story.serving.borrow_mut().check_in(up.choice, up.stream, buffer, down.core.io.now());
+        }
+    }
+}
+
+/// A buffer for the next piece: a large one where much is to come, or where the last read filled a small one.
+fn fitting<I: Io>(down: &Downstream<I>, mut buffer: Buffer, incoming: Incoming) -> Buffer {
+    let is_long = match incoming {
+        Incoming::Length(left) => left > STANDARD_BYTES as u64,
+        _ => buffer.was_full(),
+    };
+    if is_long && buffer.capacity() < LARGE_BYTES || buffer.capacity() == 0 {
+        let buffers = &mut *down.core.buffers.borrow_mut();
+        buffers.give(buffer);
+        return if is_long { buffers.large() } else { buffers.standard() };
+    }
+    buffer.clear();
+    buffer
+}
