@@ -1,1 +1,3 @@
 //! Floor 6: arguments become commands.
+
+pub mod check;
