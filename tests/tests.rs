@@ -28,6 +28,8 @@ mod panics;
 mod pooling;
 /// Where requests go, and how they change on the way.
 mod routes;
+/// What an exchange costs: allocations and sends, held exactly.
+mod costs;
 /// The sources keep the architecture.
 mod tidy;
 /// Each deadline ends what it bounds.
