@@ -12,6 +12,7 @@ use crate::plan::{self, Loaded};
 mod report;
 mod request;
 mod text;
+mod words;
 
 use report::Report;
 use request::Asked;
