@@ -11,9 +11,25 @@ use std::time::Duration;
 use crate::words::ids::{ListenerId, RouteId, UpstreamId};
 
 pub mod cidr;
+pub mod code;
+pub mod compile;
+pub mod complaint;
+pub mod desk;
+pub mod explain;
+pub mod load;
+pub mod origin;
+pub mod raw;
+pub mod read;
+pub mod reference;
+pub mod router;
+pub mod schema;
+pub mod shape;
+pub mod source;
 pub mod template;
+pub mod value;
 
 use cidr::CidrSet;
+pub use load::{Loaded, load, load_text};
 use template::Template;
 
 /// Everything the cores need to serve, resolved and checked.
@@ -123,7 +139,8 @@ pub struct Route {
     pub response: FieldEdits,
     /// Resolved limits (defaults < listener < route). Listener part: the route's first listener that sets it.
     pub limits: Limits,
-    /// Resolved timeouts.
+    /// Resolved timeouts (defaults < listener < upstream < route). The upstream part: the route's only target, or what
+    /// all targets of a split agree on; where they differ, `Forward::timeouts` knows.
     pub timeouts: Timeouts,
 }
 
@@ -143,6 +160,9 @@ pub enum Action {
 pub struct Forward {
     /// Weighted choices; one entry for a plain upstream. Weights are ≥ 0 with a sum > 0.
     pub targets: Vec<(UpstreamId, u32)>,
+    /// By target: what counts once it is chosen (defaults < listener < upstream < route). With one target the same as
+    /// `Route::timeouts`.
+    pub timeouts: Vec<Timeouts>,
     /// How the target and Host change on the way.
     pub rewrite: Rewrite,
 }
@@ -253,7 +273,7 @@ pub struct Upstream {
     pub idle_connections: usize,
     /// How long one may stay idle.
     pub idle_timeout: Duration,
-    /// Overrides of the route's timeouts by the upstream, where set.
+    /// What the upstream sets for all its routes. Already resolved into `Forward::timeouts`; here for those who ask.
     pub timeouts: UpstreamTimeouts,
 }
 
@@ -365,5 +385,3 @@ pub enum ValueMatch {
     /// Matches this linear-time regular expression, as a whole.
     Regex(String),
 }
-
-pub mod router;

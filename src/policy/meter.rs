@@ -141,9 +141,12 @@ impl Times {
         self.sum_ns
     }
 
-    /// The counted times in ascending order: the longest time in microseconds that a step stands for, and how many.
+    /// The counted times in ascending order: the shortest time in microseconds that a step stands for (at most one
+    /// percent below what was measured), and how many.
     pub fn steps(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.microseconds.iter_recorded().map(|step| (step.value_iterated_to(), u64::from(step.count_at_value())))
+        self.microseconds.iter_recorded().map(|step| {
+            (self.microseconds.lowest_equivalent(step.value_iterated_to()), u64::from(step.count_at_value()))
+        })
     }
 }
 
@@ -205,12 +208,13 @@ impl Meter {
         }
     }
 
-    /// A connection of `listener` opened.
+    /// A connection of `listener` opened. Counted once in its life: the meter of a later plan starts at zero, and
+    /// connections that are open then are not opened again.
     pub fn opened(&mut self, listener: ListenerId) {
         self.listeners[listener.index()].opened += 1;
     }
 
-    /// A connection of `listener` closed.
+    /// A connection of `listener` closed, whichever meter counted it as opened.
     pub fn closed(&mut self, listener: ListenerId) {
         self.listeners[listener.index()].closed += 1;
     }

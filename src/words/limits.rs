@@ -111,6 +111,20 @@ pub const REGEX_PAIRS: usize = 16 * 1024;
 pub const CONFIG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Depth of `include`.
 pub const INCLUDE_DEPTH_MAX: usize = 8;
+/// Files of one configuration.
+pub const CONFIG_FILES_MAX: usize = 100_000;
+/// Complaints about one configuration that are listed; the rest is counted.
+pub const COMPLAINTS_MAX: usize = 10_000;
+/// Names that one run compares in search of "did you mean"; after that complaints come without it.
+pub const NAMES_COMPARED_MAX: usize = 1_000_000;
+/// Body of one `respond`, in bytes.
+pub const RESPOND_BODY_MAX: u64 = 16 * 1024 * 1024;
+/// Weight of one endpoint or of one part of a split.
+pub const WEIGHT_MAX: u64 = 1_000_000;
+/// Targets of one split.
+pub const SPLIT_MAX: usize = 100;
+/// Longest duration that the configuration may name; "none" is the word for longer.
+pub const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 // ------------------------------------------------------------------------------------------ observation
 

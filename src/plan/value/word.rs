@@ -1,0 +1,144 @@
+//! Words: choices from a closed list, the user's names, and plain text.
+
+use crate::plan::Balance;
+use crate::plan::code::Code;
+use crate::plan::desk::Desk;
+use crate::plan::read::{Item, Value, not_supported, text};
+use crate::plan::shape::Shape;
+
+/// Any text that is not empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Text(pub String);
+
+impl Value for Text {
+    const SHAPE: Shape = Shape::Text("^[\\s\\S]+$");
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        let text = text(item, "text", desk)?;
+        if text.is_empty() {
+            desk.complain(Code::Empty, item.place, "the text is empty");
+            return None;
+        }
+        Some(Self(text.to_owned()))
+    }
+}
+
+/// Any text, the empty one included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AnyText(pub String);
+
+impl Value for AnyText {
+    const SHAPE: Shape = Shape::Text("");
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        text(item, "text", desk).map(|text| Self(text.to_owned()))
+    }
+}
+
+/// A name that refers to something. Whether anything has that name is found out later.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Name(pub String);
+
+/// What names look like.
+pub const NAME_PATTERN: &str = "^[a-z0-9]+(-[a-z0-9]+)*$";
+
+impl Value for Name {
+    const SHAPE: Shape = Shape::Text(NAME_PATTERN);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        text(item, "a name", desk).map(|text| Self(text.to_owned()))
+    }
+}
+
+/// True for kebab-case: names stand in metric labels, file names and admin paths.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    text.len() <= 100
+        && text
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+}
+
+/// The same name in kebab-case, if that can be made.
+#[must_use]
+pub fn name_from(text: &str) -> Option<String> {
+    let mut name = String::new();
+    let mut last = '-';
+    for letter in text.chars() {
+        if letter.is_ascii_uppercase() && last.is_ascii_lowercase() {
+            name.push('-');
+        }
+        last = letter;
+        name.push(if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' });
+    }
+    let name: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
+    Some(name.join("-")).filter(|name| is_name(name))
+}
+
+/// The position of the text in `words`. Words of `later` are in the language, but not supported yet.
+pub fn choose(item: Item<'_>, words: &[&str], later: &[&str], desk: &mut Desk<'_>) -> Option<usize> {
+    let text = text(item, &format!("one of {}", listed(words)), desk)?;
+    let position = words.iter().position(|word| *word == text);
+    if position.is_none() && later.contains(&text) {
+        not_supported(item.place, &format!("\"{text}\""), desk);
+    } else if position.is_none() {
+        let nearest = desk.nearest(text, words.iter().copied());
+        desk.complain(Code::BadChoice, item.place, format!("\"{text}\" is not one of {}", listed(words)))
+            .suggest(nearest);
+    }
+    position
+}
+
+fn listed(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// `http` or `https`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scheme(pub &'static str);
+
+const SCHEMES: &[&str] = &["http", "https"];
+
+impl Value for Scheme {
+    const SHAPE: Shape = Shape::Words(SCHEMES);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        choose(item, SCHEMES, &[], desk).map(|position| Self(SCHEMES[position]))
+    }
+}
+
+const BALANCES: &[&str] = &["round_robin", "weighted"];
+const BALANCES_LATER: &[&str] = &["least_requests", "peak_ewma", "maglev", "random"];
+
+impl Value for Balance {
+    const SHAPE: Shape = Shape::Words(BALANCES);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        let position = choose(item, BALANCES, BALANCES_LATER, desk)?;
+        Some(if position == 0 { Self::RoundRobin } else { Self::Weighted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_case() {
+        for good in ["a", "orders", "orders-v1", "2026-a"] {
+            assert!(is_name(good), "{good}");
+        }
+        for (bad, made) in [
+            ("", None),
+            ("-", None),
+            ("Orders", Some("orders")),
+            ("a_b", Some("a-b")),
+            ("a--b", Some("a-b")),
+            ("ordersV1", Some("orders-v1")),
+            ("ö", None),
+        ] {
+            assert!(!is_name(bad), "{bad}");
+            assert_eq!(name_from(bad).as_deref(), made, "{bad}");
+        }
+    }
+}
