@@ -91,7 +91,10 @@ impl Upward<'_> {
     }
 
     fn write_identity(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"via: 1.1 ");
+        // RFC 9110 7.6.3: the version that the message was received in, not the one it leaves in.
+        out.extend_from_slice(b"via: ");
+        out.extend_from_slice(self.head.version.number().as_bytes());
+        out.push(b' ');
         out.extend_from_slice(self.pseudonym.as_bytes());
         out.extend_from_slice(b"\r\nx-forwarded-for: ");
         if self.is_trusted {
@@ -205,7 +208,10 @@ impl Downward<'_> {
             out.extend_from_slice(self.date);
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(b"via: 1.1 ");
+        // RFC 9110 7.6.3: the version that the message was received in, not the one it leaves in.
+        out.extend_from_slice(b"via: ");
+        out.extend_from_slice(self.head.version.number().as_bytes());
+        out.push(b' ');
         out.extend_from_slice(self.pseudonym.as_bytes());
         out.extend_from_slice(b"\r\n");
         if !self.id.is_empty() {
