@@ -12,14 +12,41 @@ use crate::support::origin::{Connection, Request};
 use crate::support::wire::{Broken, Fields};
 use crate::support::{Client, Gateway, Origin, Reply};
 
+/// How bytes are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    AtOnce,
+    /// Byte by byte; long cases are left to the other pace.
+    Dripping,
+}
+
+impl Pace {
+    fn suits(self, case: &Case) -> bool {
+        self == Self::AtOnce || case.bytes.len() < 500
+    }
+
+    fn pieces(self, bytes: &[u8]) -> std::slice::Chunks<'_, u8> {
+        bytes.chunks(if self == Self::AtOnce { bytes.len().max(1) } else { 1 })
+    }
+}
+
 #[test]
 fn every_request_arrives_exactly_as_it_should_or_not_at_all() {
+    play_requests(Pace::AtOnce);
+}
+
+#[test]
+fn every_dripping_request_arrives_exactly_as_it_should_or_not_at_all() {
+    play_requests(Pace::Dripping);
+}
+
+fn play_requests(pace: Pace) {
     let origin = Origin::answering(|_| Reply::text("ok"));
     let gateway = Gateway::before(&origin);
     let mut failures = Vec::new();
-    for case in load("requests") {
+    for case in load("requests").into_iter().filter(|case| pace.suits(case)) {
         let before = origin.requests().len();
-        let outcome = play(&case, gateway.client());
+        let outcome = play(&case, pace, gateway.client());
         let arrived = origin.requests().split_off(before);
         let outcome = outcome.and_then(|()| judge(&case, &arrived));
         failures.extend(outcome.err().map(|what| format!("{}: {what}", case.place)));
@@ -28,9 +55,9 @@ fn every_request_arrives_exactly_as_it_should_or_not_at_all() {
 }
 
 /// Sends the bytes and reads what the verdicts promise, then the end where there must be one.
-fn play(case: &Case, mut client: Client) -> Result<(), String> {
+fn play(case: &Case, pace: Pace, mut client: Client) -> Result<(), String> {
     // The gateway may refuse and close before all was sent.
-    client.try_send(&case.bytes);
+    let _sent_all = pace.pieces(&case.bytes).all(|piece| client.try_send(piece));
     let mut messages = case.expected.iter();
     for verdict in &case.verdicts {
         let (word, rest) = verdict.split_once(' ').unwrap_or((verdict, ""));
@@ -132,12 +159,21 @@ fn arrived(start: &str, fields: &Fields, payload: &[u8], trailers: &Fields) -> A
 
 #[test]
 fn every_answer_is_passed_on_exactly_as_it_should_be_or_not_at_all() {
+    play_answers(Pace::AtOnce);
+}
+
+#[test]
+fn every_dripping_answer_is_passed_on_exactly_as_it_should_be_or_not_at_all() {
+    play_answers(Pace::Dripping);
+}
+
+fn play_answers(pace: Pace) {
     let cases = Arc::new(load("answers"));
     let script = Arc::clone(&cases);
-    let origin = Origin::playing(move |connection| while serve(&script, connection) {});
+    let origin = Origin::playing(move |connection| while serve(&script, pace, connection) {});
     let gateway = Gateway::before(&origin);
     let mut failures = Vec::new();
-    for (number, case) in cases.iter().enumerate() {
+    for (number, case) in cases.iter().enumerate().filter(|(_, case)| pace.suits(case)) {
         let outcome = ask(case, number, gateway.client());
         failures.extend(outcome.err().map(|what| format!("{}: {what}", case.place)));
     }
@@ -145,10 +181,11 @@ fn every_answer_is_passed_on_exactly_as_it_should_be_or_not_at_all() {
 }
 
 /// Answers one request with the case that its target names; false when the connection is over.
-fn serve(cases: &[Case], connection: &mut Connection) -> bool {
+fn serve(cases: &[Case], pace: Pace, connection: &mut Connection) -> bool {
     let Ok(request) = connection.request() else { return false };
     let case = &cases[request.target[1..].parse::<usize>().expect("targets are numbers of cases")];
-    connection.send(&case.bytes);
+    // The gateway may give up before all was sent.
+    let _sent_all = pace.pieces(&case.bytes).all(|piece| connection.send(piece));
     if case.closes {
         return false;
     }
