@@ -15,3 +15,10 @@ mod tidy;
 mod routing;
 /// Random route tables and requests.
 mod tables;
+
+/// A gateway ends, and nothing that was begun is lost.
+mod drain;
+/// What the metrics say when things go wrong, take long, or are made up by a client.
+mod metrics;
+/// Another configuration comes into force while the gateway serves.
+mod reload;
