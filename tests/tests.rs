@@ -46,3 +46,10 @@ mod wire;
 
 /// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
 mod config;
+
+/// A gateway ends, and nothing that was begun is lost.
+mod drain;
+/// What the metrics say when things go wrong, take long, or are made up by a client.
+mod metrics;
+/// Another configuration comes into force while the gateway serves.
+mod reload;
