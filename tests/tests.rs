@@ -33,7 +33,14 @@ mod tidy;
 /// Each deadline ends what it bounds.
 mod timeouts;
 
+/// Why a request goes where it goes, as `explain` tells it, is where it goes.
+mod explain;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.
 mod tables;
+/// What comes over the wire gets its verdict: hundreds of fixtures.
+mod wire;
+
+/// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
+mod config;

@@ -213,7 +213,8 @@ fn orphans(sources: &BTreeMap<String, String>) -> Vec<String> {
 /// The files that a `#[cfg(test)] mod name;` includes.
 fn test_modules(sources: &BTreeMap<String, String>) -> Vec<String> {
     let declared = sources.iter().filter(|(path, _)| path.starts_with("src/")).flat_map(|(path, text)| {
-        let home = path.trim_end_matches("mod.rs").trim_end_matches("lib.rs").trim_end_matches(".rs").trim_end_matches('/');
+        let home =
+            path.trim_end_matches("mod.rs").trim_end_matches("lib.rs").trim_end_matches(".rs").trim_end_matches('/');
         let names = text.split("#[cfg(test)]\nmod ").skip(1).filter_map(|rest| rest.split_once(';'));
         names.filter(|(name, _)| !name.contains(['{', ' '])).map(move |(name, _)| format!("{home}/{name}.rs"))
     });
