@@ -10,6 +10,8 @@ mod support;
 mod actors;
 /// Bodies are delimited anew, streamed with back-pressure, and never look complete when they are not.
 mod bodies;
+/// What an exchange costs: allocations and sends, held exactly.
+mod costs;
 /// The gateway's own answers tell enough and nothing internal.
 mod errors;
 /// What of a message goes through, what goes, what is added.
@@ -28,8 +30,6 @@ mod panics;
 mod pooling;
 /// Where requests go, and how they change on the way.
 mod routes;
-/// What an exchange costs: allocations and sends, held exactly.
-mod costs;
 /// The sources keep the architecture.
 mod tidy;
 /// Each deadline ends what it bounds.
