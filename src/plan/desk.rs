@@ -143,8 +143,11 @@ impl<'s> Desk<'s> {
         Place::new(place.file, start..start + bytes)
     }
 
-    /// True when `text` was found to be a good regular expression before; remembers the answer of `check`.
-    pub fn is_good_regex<E>(&mut self, text: &str, check: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    /// Checks the regular expression `text`, unless it was found good before.
+    ///
+    /// # Errors
+    /// Those of `check`.
+    pub fn check_regex<E>(&mut self, text: &str, check: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         if self.good_regexes.contains(text) {
             return Ok(());
         }

@@ -22,7 +22,7 @@ impl Value for Pattern {
             desk.complain(Code::Empty, item.place, "the regular expression is empty");
             return None;
         }
-        if let Err(error) = desk.is_good_regex(text, || Automaton::new(text).map(drop)) {
+        if let Err(error) = desk.check_regex(text, || Automaton::new(text).map(drop)) {
             desk.complain(Code::BadRegex, item.place, "the regular expression cannot be used")
                 .hint(reason(&error).to_owned());
             return None;
