@@ -15,6 +15,7 @@ pub mod code;
 pub mod compile;
 pub mod complaint;
 pub mod desk;
+pub mod explain;
 pub mod load;
 pub mod origin;
 pub mod raw;
