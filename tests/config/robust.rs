@@ -32,6 +32,16 @@ fn complaints_are_bounded_and_the_rest_is_counted() {
     assert_eq!((complaints.list.len(), complaints.unlisted), (COMPLAINTS_MAX, 5));
 }
 
+#[test]
+fn a_complaint_is_short_and_no_terminal_obeys_it() {
+    let text = format!("[server]\nname = \"\\u001b[31m{}\\n\"\n", "x".repeat(100_000));
+    let complaints = plan::load_text("long.toml", &text).unwrap_err();
+    let shown = complaints.to_string();
+    assert!(shown.len() < 2_000, "{} bytes", shown.len());
+    let message = &complaints.list[0].message;
+    assert!(message.ends_with('…') && !message.contains('\u{1b}'), "{message}");
+}
+
 /// Pieces that a mutation puts in: what the language is made of, and what breaks it.
 const PIECES: &[&str] = &[
     "\"",

@@ -177,6 +177,7 @@ impl Compiler<'_> {
         let list = &parts.value.0;
         if list.len() > SPLIT_MAX {
             desk.complain(Code::TooMany, parts.place, format!("a split has at most {SPLIT_MAX} parts"));
+            return Vec::new();
         }
         let mut targets: Vec<(UpstreamId, u32)> = Vec::with_capacity(list.len());
         for part in list.iter().map(|part| &part.value) {
