@@ -4,11 +4,12 @@ use std::io;
 use std::thread::JoinHandle;
 
 use super::Failure;
-use super::seam::{Driver, Setup, Worker};
 use super::sockets::CoreSockets;
 use crate::plan::{Server, Workers};
 use crate::policy::meter::Batch;
 use crate::shell::mail::{Link, Note, Report, SharedLink, SharedPlan};
+use crate::shell::uring::Preference;
+use crate::shell::worker::{Setup, Worker};
 use crate::words::ids::CoreId;
 
 /// Starts one core's thread: `shell::worker::start`, or a stand-in of a test.
@@ -44,7 +45,7 @@ impl Cores {
     /// # Errors
     /// The first core that cannot start; those before it are told to end.
     pub fn start(
-        plan: &SharedPlan, places: &[Option<usize>], sockets: Vec<CoreSockets>, driver: Driver, start: Start,
+        plan: &SharedPlan, places: &[Option<usize>], sockets: Vec<CoreSockets>, driver: Preference, start: Start,
     ) -> Result<Self, Failure> {
         let mut cores = Self { members: Vec::with_capacity(places.len()) };
         for ((index, cpu), sockets) in places.iter().enumerate().zip(sockets) {

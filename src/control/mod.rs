@@ -4,22 +4,25 @@
 //! do by mail: serve by another plan, send your counts, drain. It answers the admin address and owns the signals. No
 //! byte of a client passes here, and no core ever waits for this thread.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::plan::complaint::Complaints;
 use crate::words::ids::CoreId;
 
 pub mod admin;
 pub mod cores;
+pub mod demo;
+pub mod descriptors;
 pub mod ledger;
 pub mod logwriter;
 pub mod metrics;
 pub mod reload;
 pub mod run;
 pub mod say;
-pub mod seam;
 pub mod signals;
 pub mod sockets;
 mod thread;
@@ -27,13 +30,15 @@ mod thread;
 #[cfg(test)]
 mod testing;
 
-pub use run::{Gateway, Options, Source};
+pub use run::{DRIVER_VARIABLE, End, Gateway, Options, Source};
 
 /// Why something was not done. The text is for an operator.
 #[derive(Debug)]
 pub enum Failure {
     /// The configuration is wrong; all complaints, each with its place.
-    Plan(String),
+    Plan(Complaints),
+    /// The environment names a driver that there is not.
+    Driver(OsString),
     /// A reload would change what only a restart can change; one entry per change.
     Fixed(Vec<String>),
     /// A listener cannot listen.
@@ -77,7 +82,10 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Plan(complaints) => f.write_str(complaints),
+            Self::Plan(complaints) => complaints.fmt(f),
+            Self::Driver(named) => {
+                write!(f, "{DRIVER_VARIABLE} says {}; it may be \"epoll\" or \"auto\"", named.display())
+            }
             Self::Fixed(changes) => write!(f, "needs a restart: {}", changes.join("; ")),
             Self::Listen(refused) => refused.fmt(f),
             Self::Admin { address, source } => write!(f, "admin.address {address} cannot be listened on: {source}"),
@@ -106,7 +114,7 @@ impl std::error::Error for Failure {
             | Self::AccessLog { source, .. }
             | Self::Core { source, .. }
             | Self::Thread(source) => Some(source),
-            Self::Plan(_) | Self::Fixed(_) | Self::Cpu { .. } | Self::Draining | Self::Slow => None,
+            Self::Plan(_) | Self::Driver(_) | Self::Fixed(_) | Self::Cpu { .. } | Self::Draining | Self::Slow => None,
         }
     }
 }

@@ -3,7 +3,10 @@
 //! The same start serves the command line and programs that embed a gateway, tests among them: many can run in one
 //! process, each with a control thread, cores and sockets of its own.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::mpsc as standard;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,44 +19,91 @@ use super::cores::{self, Cores, Start};
 use super::logwriter::LogWriter;
 use super::reload::Reloaded;
 use super::say::Say;
-use super::seam::Driver;
 use super::signals::Signals;
 use super::sockets;
-use super::thread::{Books, Command, Control, Reload, open_log};
-use crate::plan::Plan;
+use super::thread::{Books, Command, Control, Reload, open_log, tell};
+use crate::plan::{self, Loaded};
 use crate::shell::mail::SharedPlan;
+use crate::shell::uring::Preference;
+use crate::shell::worker;
+
+/// The environment variable that chooses how cores do I/O: `epoll`, or `auto` as without it.
+pub const DRIVER_VARIABLE: &str = "RINGWAY_DRIVER";
 
 /// How a gateway is run, beside its configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How cores do I/O.
-    pub driver: Driver,
+    pub driver: Preference,
     /// Cores are pinned to CPUs. Programs with more to do than this gateway may not want that.
     pub pins: bool,
     /// SIGTERM, SIGINT and SIGHUP are this gateway's.
     pub heeds_signals: bool,
     /// Where it says what happens.
     pub say: Say,
-    /// Starts a core.
+    /// Starts a core; only tests of this floor put a stand-in here.
     pub(super) start: Start,
 }
 
+impl Options {
+    /// For a gateway in a program that is more than it: silent, and that program's CPUs and signals are left alone.
+    ///
+    /// # Errors
+    /// [`Failure::Driver`]: [`DRIVER_VARIABLE`] names none.
+    pub fn embedded() -> Result<Self, Failure> {
+        let driver = driver(std::env::var_os(DRIVER_VARIABLE).unwrap_or_default())?;
+        Ok(Self { driver, pins: false, heeds_signals: false, say: Say::to_nobody(), start: worker::start })
+    }
+
+    /// For a gateway that is all its process does.
+    ///
+    /// # Errors
+    /// As [`Options::embedded`].
+    pub fn alone() -> Result<Self, Failure> {
+        let options = Self::embedded()?;
+        Ok(Self { pins: true, heeds_signals: true, say: Say::to_standard_error(), ..options })
+    }
+}
+
+fn driver(named: OsString) -> Result<Preference, Failure> {
+    match named.to_str() {
+        Some("" | "auto") => Ok(Preference::Auto),
+        Some("epoll") => Ok(Preference::Epoll),
+        _ => Err(Failure::Driver(named)),
+    }
+}
+
 /// Where a configuration comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// A plan that was compiled already.
-    Made(fn() -> Plan),
+    /// A file and what it includes; read anew at each reload.
+    File(PathBuf),
+    /// Text, and the name that complaints call it by.
+    Text {
+        /// Shown where a file's name would be.
+        name: String,
+        /// The configuration.
+        text: String,
+    },
 }
 
 impl Source {
+    /// Text without a file.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { name: "configuration".to_owned(), text: text.into() }
+    }
+
     /// Reads and compiles it.
     ///
     /// # Errors
-    /// [`Failure::Plan`].
-    pub fn load(&self) -> Result<Plan, Failure> {
-        match self {
-            Self::Made(make) => Ok(make()),
-        }
+    /// [`Failure::Plan`]: all that is wrong with it.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        let loaded = match self {
+            Self::File(path) => plan::load(path),
+            Self::Text { name, text } => plan::load_text(name, text),
+        };
+        loaded.map_err(Failure::Plan)
     }
 }
 
@@ -62,10 +112,20 @@ impl Source {
 pub enum End {
     /// Everything in flight was finished.
     Drained,
-    /// Something was left when the time was over.
+    /// A core did not end within the drain's time and a grace.
     Cut,
     /// All cores were lost.
     Lost,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drained => "drained",
+            Self::Cut => "a worker did not end in time",
+            Self::Lost => "all workers were lost",
+        })
+    }
 }
 
 /// A gateway that runs. Dropping it ends it at once, without waiting for what is in flight.
@@ -108,7 +168,7 @@ impl Gateway {
 
     /// The admin address, when there is one.
     #[must_use]
-    pub const fn admin(&self) -> Option<SocketAddr> {
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.started.admin
     }
 
@@ -205,8 +265,8 @@ fn boot(
     source: Source, options: &Options, commands: mpsc::UnboundedSender<Command>,
 ) -> Result<(Control, Signals, Started), Failure> {
     let say = options.say.clone();
-    let mut plan = source.load()?;
-    plan.generation = 1;
+    let Loaded { plan, warnings, .. } = source.load()?;
+    warnings.iter().for_each(|warning| tell(&say, warning));
     let mut places = cores::places(&plan.server, &cores::allowed_cpus())?;
     if !options.pins {
         places.fill(None);
@@ -264,16 +324,26 @@ fn tell_started(say: &Say, started: &Started, cores: &Cores) {
 mod tests {
     use super::*;
     use crate::control::testing;
-    use crate::plan::{AccessLog, Admin, LogFormat};
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
+    const ADMIN: &str = "[admin]\naddress = \"127.0.0.1:0\"\n";
+
     fn options(start: Start) -> Options {
-        Options { driver: Driver::Auto, pins: false, heeds_signals: false, say: Say::to_memory(), start }
+        Options { driver: Preference::Auto, pins: false, heeds_signals: false, say: Say::to_memory(), start }
     }
 
-    fn with_admin() -> Plan {
-        Plan { admin: Some(Admin { address: "127.0.0.1:0".parse().unwrap() }), ..testing::plan(&["a"]) }
+    /// Two workers, one listener, an admin address and these routes.
+    fn source(routes: &[&str]) -> Source {
+        let mut text = format!("{ADMIN}[server]\nworkers = 2\n[listeners.web]\naddress = \"127.0.0.1:0\"\n");
+        for route in routes {
+            text += &format!("[routes.{route}]\npath = \"/{route}\"\nrespond = {{ status = 200 }}\n");
+        }
+        Source::text(text)
+    }
+
+    fn start(core: Start) -> Gateway {
+        Gateway::start(source(&["a"]), options(core)).unwrap()
     }
 
     fn get(address: SocketAddr, path: &str) -> String {
@@ -287,8 +357,8 @@ mod tests {
     #[test]
     fn a_gateway_tells_where_it_listens_and_says_so() {
         let options = options(testing::quiet_core);
-        let gateway = Gateway::start(Source::Made(with_admin), options.clone()).unwrap();
-        let (address, admin) = (gateway.address("web").unwrap(), gateway.admin().unwrap());
+        let gateway = Gateway::start(source(&["a"]), options.clone()).unwrap();
+        let (address, admin) = (gateway.address("web").unwrap(), gateway.admin_address().unwrap());
         assert_ne!(address.port(), 0);
         assert_eq!(gateway.address("other"), None);
         TcpStream::connect(address).unwrap();
@@ -304,8 +374,8 @@ mod tests {
 
     #[test]
     fn the_admin_address_tells_health_and_metrics_and_nothing_else() {
-        let gateway = Gateway::start(Source::Made(with_admin), options(testing::quiet_core)).unwrap();
-        let admin = gateway.admin().unwrap();
+        let gateway = start(testing::quiet_core);
+        let admin = gateway.admin_address().unwrap();
         assert!(get(admin, "/healthz").starts_with("HTTP/1.1 200 "));
         assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200 "));
         let metrics = get(admin, "/metrics");
@@ -317,8 +387,7 @@ mod tests {
 
     #[test]
     fn a_scrape_holds_what_all_cores_counted_up_to_it() {
-        let gateway = Gateway::start(Source::Made(with_admin), options(testing::quiet_core)).unwrap();
-        let page = gateway.metrics().unwrap();
+        let page = start(testing::quiet_core).metrics().unwrap();
         for line in [
             r#"ringway_requests_total{listener="web",route="-",method="GET",code="4xx"} 2"#,
             r#"ringway_connections{listener="web",worker="0"} 1"#,
@@ -331,17 +400,15 @@ mod tests {
 
     #[test]
     fn a_core_that_does_not_answer_holds_no_scrape_up() {
-        let gateway = Gateway::start(Source::Made(with_admin), options(testing::mute_core)).unwrap();
-        let page = gateway.metrics().unwrap();
+        let page = start(testing::mute_core).metrics().unwrap();
         assert!(page.contains("ringway_workers 2") && !page.contains("ringway_requests_total{"), "{page}");
     }
 
     #[test]
     fn a_reload_is_done_when_every_core_serves_by_the_new_plan() {
-        let gateway = Gateway::start(Source::Made(with_admin), options(testing::quiet_core)).unwrap();
-        let more = || Plan { admin: with_admin().admin, ..testing::plan(&["a", "b", "c"]) };
-        let reloaded = gateway.reload_from(Source::Made(more)).unwrap();
-        assert_eq!((reloaded.generation, reloaded.routes.added), (2, 2));
+        let gateway = start(testing::quiet_core);
+        let reloaded = gateway.reload_from(source(&["b", "c"])).unwrap();
+        assert_eq!((reloaded.generation, reloaded.routes.added, reloaded.routes.removed), (2, 2, 1));
         assert_eq!(gateway.reload().unwrap().generation, 3);
         let page = gateway.metrics().unwrap();
         // Two cores counted one exchange by each of three plans.
@@ -352,8 +419,9 @@ mod tests {
     #[test]
     fn a_refused_reload_leaves_the_earlier_plan_in_force_and_shows() {
         let options = options(testing::quiet_core);
-        let gateway = Gateway::start(Source::Made(with_admin), options.clone()).unwrap();
-        let failure = gateway.reload_from(Source::Made(|| testing::plan(&["a"]))).unwrap_err();
+        let gateway = Gateway::start(source(&["a"]), options.clone()).unwrap();
+        let moved = Source::text("[listeners.web]\naddress = \"127.0.0.1:0\"\n[server]\nworkers = 2\n");
+        let failure = gateway.reload_from(moved).unwrap_err();
         assert_eq!(failure.to_string(), "needs a restart: admin.address changed from 127.0.0.1:0 to none");
         let page = gateway.metrics().unwrap();
         assert!(page.contains("ringway_config_last_reload_success 0"), "{page}");
@@ -364,26 +432,53 @@ mod tests {
     }
 
     #[test]
+    fn all_complaints_about_a_bad_reload_are_in_the_log_each_with_its_place() {
+        let options = options(testing::quiet_core);
+        let gateway = Gateway::start(source(&["a"]), options.clone()).unwrap();
+        let bad = Source::Text { name: "edited.toml".to_owned(), text: "[listener.web]\n[servers]\n".to_owned() };
+        assert!(matches!(gateway.reload_from(bad), Err(Failure::Plan(_))));
+        let said = options.say.said();
+        for place in ["edited.toml:1:", "edited.toml:2:"] {
+            let begin = format!("error configuration is wrong place={place}");
+            assert!(said.iter().any(|line| line.starts_with(&begin)), "{begin} in {said:#?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_configuration_starts_nothing() {
+        let failure = Gateway::start(Source::text("[routes.a]\n"), options(testing::quiet_core)).unwrap_err();
+        assert!(matches!(failure, Failure::Plan(_)), "{failure}");
+    }
+
+    #[test]
     fn a_drain_ends_when_the_cores_have_nothing_left_and_the_log_is_whole() {
         let folder = std::env::temp_dir().join(format!("ringway-run-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let logged = || {
-            let file = std::env::temp_dir().join(format!("ringway-run-{}", std::process::id())).join("access.log");
-            Plan { access_log: Some(AccessLog { file: Some(file), format: LogFormat::Json }), ..testing::plan(&["a"]) }
-        };
-        let gateway = Gateway::start(Source::Made(logged), options(testing::quiet_core)).unwrap();
+        let file = folder.join("access.log");
+        let Source::Text { text, .. } = source(&["a"]) else { panic!("made of text") };
+        let logged = Source::text(format!("{text}[access_log]\nfile = {file:?}\n"));
+        let gateway = Gateway::start(logged, options(testing::quiet_core)).unwrap();
         assert_eq!(gateway.drain(), End::Drained);
-        let written = std::fs::read_to_string(folder.join("access.log")).unwrap();
-        assert_eq!(written, "the last line\nthe last line\n");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "the last line\nthe last line\n");
         std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn cores_that_all_die_end_the_gateway() {
         let options = options(testing::dying_core);
-        let gateway = Gateway::start(Source::Made(with_admin), options.clone()).unwrap();
+        let gateway = Gateway::start(source(&["a"]), options.clone()).unwrap();
         assert_eq!(gateway.wait(), End::Lost);
         let lost = options.say.said().into_iter().filter(|line| line.starts_with("error a worker ended")).count();
         assert_eq!(lost, 2);
+    }
+
+    #[test]
+    fn a_driver_that_there_is_not_is_refused() {
+        assert_eq!(driver(OsString::new()).unwrap(), Preference::Auto);
+        assert_eq!(driver("epoll".into()).unwrap(), Preference::Epoll);
+        assert_eq!(
+            driver("kqueue".into()).unwrap_err().to_string(),
+            "RINGWAY_DRIVER says kqueue; it may be \"epoll\" or \"auto\""
+        );
     }
 }

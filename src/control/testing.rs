@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use super::seam::{Setup, Worker};
 use crate::plan::cidr::CidrSet;
 use crate::plan::router::Router;
 use crate::plan::{
@@ -13,6 +12,7 @@ use crate::plan::{
 use crate::policy::meter::{Meter, Sample};
 use crate::proto::head::Method;
 use crate::shell::mail::{Note, Report, Row, SharedLink, SharedPlan};
+use crate::shell::worker::{Setup, Worker};
 use crate::words::ids::ListenerId;
 use crate::words::limits;
 

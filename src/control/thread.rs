@@ -17,9 +17,11 @@ use super::logwriter::{LogWriter, Target};
 use super::metrics::{self, Figures};
 use super::reload::{Reloaded, fixed_changes};
 use super::run::{End, Source};
-use super::say::Say;
+use super::say::{Fact, Say};
 use super::signals::{Signal, Signals};
-use crate::plan::{AccessLog, Plan};
+use crate::plan::code::Severity;
+use crate::plan::complaint::Complaint;
+use crate::plan::{AccessLog, Loaded, Plan};
 use crate::shell::mail::{Note, SharedPlan};
 
 /// A scrape shows what the cores sent within this time; ten of their ticks.
@@ -42,7 +44,7 @@ pub(super) enum Command {
     /// Put the configuration of this source in force; `None`: read the present source anew.
     Reload(Option<Source>, ReloadReply),
     /// The plan that a reload asked for was compiled, or not.
-    Compiled(Source, Result<Box<Plan>, Failure>),
+    Compiled(Source, Result<Box<Loaded>, Failure>),
     /// Answer with the metrics page.
     Scrape(oneshot::Sender<String>),
     /// Drain within this time; `None`: within the plan's.
@@ -127,6 +129,7 @@ impl Control {
         self.answer_scrapes();
         self.cores.join();
         self.log.finish();
+        self.say.info("ended", &[("how", &end)]);
         end
     }
 
@@ -171,10 +174,7 @@ impl Control {
         }
         match self.drain {
             _ if self.cores.are_gone() => Some(if self.cores.are_drained() { End::Drained } else { End::Lost }),
-            Some(deadline) if Instant::now() >= deadline => {
-                self.say.warn("drain is over; what was left is cut", &[]);
-                Some(End::Cut)
-            }
+            Some(deadline) if Instant::now() >= deadline => Some(End::Cut),
             _ => None,
         }
     }
@@ -262,15 +262,13 @@ impl Control {
         });
     }
 
-    fn compiled(&mut self, source: Source, result: Result<Box<Plan>, Failure>) {
+    fn compiled(&mut self, source: Source, result: Result<Box<Loaded>, Failure>) {
         let Stage::Compiling(reply) = std::mem::take(&mut self.reload.stage) else { return };
-        match result.and_then(|plan| self.judge(*plan)) {
+        match result.and_then(|loaded| self.judge(*loaded)) {
             Ok((plan, target)) => self.apply(plan, target, source, reply),
             Err(failure) => {
                 self.reload.has_failed = true;
-                for line in failure.to_string().lines().filter(|line| !line.is_empty()) {
-                    self.say.error("reload refused", &[("why", &line)]);
-                }
+                self.tell_refusal(&failure);
                 self.say.warn("serving goes on by the earlier configuration", &[("generation", &self.plan.generation)]);
                 answer(reply, Err(failure));
                 self.begin_reload();
@@ -278,8 +276,16 @@ impl Control {
         }
     }
 
+    fn tell_refusal(&self, failure: &Failure) {
+        match failure {
+            Failure::Plan(complaints) => complaints.list.iter().for_each(|complaint| tell(&self.say, complaint)),
+            other => self.say.error("reload refused", &[("why", other)]),
+        }
+    }
+
     /// The plan, ready to be sent, and where the access log goes if that changes.
-    fn judge(&self, mut plan: Plan) -> Result<(Plan, Option<Option<Target>>), Failure> {
+    fn judge(&self, loaded: Loaded) -> Result<(Plan, Option<Option<Target>>), Failure> {
+        let Loaded { mut plan, warnings, .. } = loaded;
         if self.drain.is_some() {
             return Err(Failure::Draining);
         }
@@ -290,6 +296,7 @@ impl Control {
         let place = |log: &Option<AccessLog>| log.as_ref().map(|log| log.file.clone());
         let is_moved = place(&self.plan.access_log) != place(&plan.access_log);
         let target = if is_moved { Some(open_log(plan.access_log.as_ref())?) } else { None };
+        warnings.iter().for_each(|warning| tell(&self.say, warning));
         plan.generation = self.plan.generation + 1;
         Ok((plan, target))
     }
@@ -362,6 +369,18 @@ pub(super) fn open_log(log: Option<&AccessLog>) -> Result<Option<Target>, Failur
     match Target::open(log) {
         Ok(target) => Ok(Some(target)),
         Err(source) => Err(Failure::AccessLog { file: log.file.clone(), source }),
+    }
+}
+
+/// One line for one complaint: the log is no place for carets.
+pub(super) fn tell(say: &Say, complaint: &Complaint) {
+    let place = complaint.spot.as_ref().map_or_else(String::new, ToString::to_string);
+    let hint = complaint.hint.as_deref().unwrap_or_default();
+    let facts: [Fact<'_>; 4] =
+        [("place", &place), ("code", &complaint.code.row().text), ("what", &complaint.message), ("hint", &hint)];
+    match complaint.code.severity() {
+        Severity::Error => say.error("configuration is wrong", &facts),
+        Severity::Warning => say.warn("configuration is doubtful", &facts),
     }
 }
 

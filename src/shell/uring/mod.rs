@@ -10,6 +10,8 @@ mod operation;
 mod runtime;
 mod spawn;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 use std::cell::Cell;
@@ -23,7 +25,7 @@ use crate::plan::Address;
 use crate::words::time::{Instant, Wall};
 
 pub use listener::UringListener;
-pub use runtime::{Preference, Runtime};
+pub use runtime::{Preference, RingFlags, Runtime};
 pub use stream::UringStream;
 pub use timer::UringTimer;
 
