@@ -4,7 +4,7 @@
 
 use divan::{Bencher, black_box};
 use ringway::plan::router::{Router, Subject};
-use ringway::plan::{Match, On};
+use ringway::plan::{Match, On, load_text};
 use ringway::proto::path::canonicalise;
 use ringway::words::ids::{ListenerId, RouteId};
 
@@ -94,6 +94,19 @@ fn find_nothing(bencher: Bencher<'_, '_>, routes: usize) {
 fn compile(bencher: Bencher<'_, '_>, routes: usize) {
     let table = table(routes);
     bencher.bench_local(|| Router::compile(black_box(&table)).map(|router| router.size()));
+}
+
+/// From configuration text to a plan.
+#[divan::bench(args = [1_000, 100_000], sample_count = 5, sample_size = 1)]
+fn load(bencher: Bencher<'_, '_>, routes: usize) {
+    let mut text = "[listeners.web]\naddress = \"127.0.0.1:8080\"\n".to_owned();
+    text.push_str("[upstreams.one]\nendpoints = [\"http://127.0.0.1:9000\"]\n");
+    for (number, wanted) in table(routes).into_iter().enumerate() {
+        let (host, path) = (&wanted.hosts[0], wanted.path);
+        text.push_str(&format!("[routes.r{number}]\nhosts = [\"{host}\"]\npath = \"{path}\"\n"));
+        text.push_str("methods = [\"GET\"]\nupstream = \"one\"\n");
+    }
+    bencher.bench_local(|| load_text("bench.toml", black_box(&text)).map(|loaded| loaded.plan.router.size()));
 }
 
 #[divan::bench(args = ["/", "/api/v1/orders/4711/items", "/.well-known/a", "/caf%C3%A9/x", "/%7Euser/../a"])]

@@ -132,6 +132,8 @@ fn refusals_are_explained_too() {
     assert!(code == 1 && text.contains("400") && text.contains("dot segment"), "{text}");
     let (code, text) = ask("GET", "http://a_b..c/", &[], Format::Text);
     assert!(code == 1 && text.contains("400: the host has an empty label"), "{text}");
+    let (code, text) = ask("GET", "/?a b", &[], Format::Text);
+    assert!(code == 1 && text.contains("400: the target has a control character or a space"), "{text}");
     let (code, text) = ask("TRACE", "/", &[], Format::Text);
     assert!(code == 1 && text.contains("405: TRACE is off"), "{text}");
     for (url, headers) in [("ftp://a/", &[][..]), ("a/b", &[]), ("/", &["no colon"]), ("/", &["bad name: x"])] {

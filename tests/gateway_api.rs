@@ -9,8 +9,11 @@ use ringway::policy::rewrite::{Asked, Reached, authority, location, target};
 use ringway::words::ids::{ListenerId, RouteId};
 use serde_json::Value;
 
-/// What is run: the test, and how many of its cases go to which gateway and port, in order.
-const RUN: &[(&str, &[(usize, &str, u64)])] = &[
+/// How many cases, to which gateway, on which port.
+type Share = (usize, &'static str, u64);
+
+/// What is run: the test, and where its cases go, in order.
+const RUN: &[(&str, &[Share])] = &[
     ("httproute-303-redirect", &[(1, "same-namespace", 80)]),
     ("httproute-307-redirect", &[(1, "same-namespace", 80)]),
     ("httproute-308-redirect", &[(1, "same-namespace", 80)]),
