@@ -37,6 +37,8 @@ mod timeouts;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;
+/// The Gateway API's conformance cases, as far as they speak of what is built.
+mod gateway_api;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.
