@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use ringway::plan::explain::Question;
 use ringway::plan::router::{Outcome, Router};
 use ringway::plan::{Match, On, ValueMatch};
 
-use crate::tables::{self, Random, Request};
+use crate::tables::{self, Random, table};
 
 /// What the model says: the route and its captures, or the methods that would be allowed (empty: not found).
 #[derive(Debug, PartialEq)]
@@ -33,7 +34,7 @@ enum SegmentOrder {
     Rest,
 }
 
-fn model(table: &[Match], request: &Request) -> Verdict {
+fn model(table: &[Match], request: &Question) -> Verdict {
     let mut holding: Vec<(Order, &Match, Vec<String>)> = Vec::new();
     for wanted in table {
         let hosts = hosts(wanted, &request.host);
@@ -104,7 +105,7 @@ fn path(pattern: &str, path: &str) -> Option<(Vec<SegmentOrder>, Vec<String>)> {
 }
 
 /// Everything but the method.
-fn predicates(wanted: &Match, request: &Request) -> bool {
+fn predicates(wanted: &Match, request: &Question) -> bool {
     let listener = match &wanted.on {
         On::All => true,
         On::Some(listeners) => listeners.contains(&request.listener),
@@ -147,7 +148,7 @@ fn whole(text: &str, value: &str) -> bool {
     })
 }
 
-fn routed(router: &Router, request: &Request) -> Verdict {
+fn routed(router: &Router, request: &Question) -> Verdict {
     match router.find(request) {
         Outcome::Found(route, captures) => {
             let values = (0..).map_while(|index| captures.get(index, request.path.as_bytes()));
@@ -155,17 +156,6 @@ fn routed(router: &Router, request: &Request) -> Verdict {
         }
         Outcome::MethodNotAllowed => Verdict::Refused(router.allowed(request).into_iter().collect()),
         Outcome::NotFound => Verdict::Refused(BTreeSet::new()),
-    }
-}
-
-/// A table without ties: routes that tie with an earlier one are left out.
-fn table(random: &mut Random, size: usize) -> (Vec<Match>, Router) {
-    let mut table: Vec<Match> = (0..size).map(|id| tables::route(random, id)).collect();
-    loop {
-        match Router::compile(&table) {
-            Ok(router) => return (table, router),
-            Err(ties) => table.retain(|wanted| ties.iter().all(|tie| tie.1 != wanted.route)),
-        }
     }
 }
 

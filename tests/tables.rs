@@ -1,19 +1,20 @@
 //! Random route tables and requests, made from a seed and from few names, so that routes overlap often.
 
-use ringway::plan::router::Subject;
+use ringway::plan::explain::Question;
+use ringway::plan::router::Router;
 use ringway::plan::{Match, On, ValueMatch};
 use ringway::words::ids::{ListenerId, RouteId};
 
 /// A small generator (xorshift64*): the same seed, the same run.
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -21,11 +22,11 @@ impl Random {
     }
 
     /// True once in `times`.
-    pub(crate) fn once_in(&mut self, times: usize) -> bool {
+    pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    pub(crate) fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
+    pub fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
         from[self.below(from.len())]
     }
 }
@@ -48,40 +49,8 @@ const VALUES: &[&str] = &["1", "2", "one two", "", "é"];
 const PATH_EXPRESSIONS: &[&str] = &["/a.*", ".*b", "(?:/[^/]+){2}", r".*\.b", "/|/a|/a/"];
 const VALUE_EXPRESSIONS: &[&str] = &["[0-9]", "[a-z ]+", ".*", "1|2"];
 
-/// A request as owned parts.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) listener: ListenerId,
-    pub(crate) host: String,
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
-    pub(crate) method: String,
-    pub(crate) fields: Vec<(String, String)>,
-}
-
-impl Subject for Request {
-    fn listener(&self) -> ListenerId {
-        self.listener
-    }
-    fn host(&self) -> &[u8] {
-        self.host.as_bytes()
-    }
-    fn path(&self) -> &[u8] {
-        self.path.as_bytes()
-    }
-    fn query(&self) -> Option<&[u8]> {
-        self.query.as_deref().map(str::as_bytes)
-    }
-    fn method(&self) -> &[u8] {
-        self.method.as_bytes()
-    }
-    fn any_field(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.fields.iter().any(|(own, value)| own == name && test(value.as_bytes()))
-    }
-}
-
 /// One route.
-pub(crate) fn route(random: &mut Random, id: usize) -> Match {
+pub fn route(random: &mut Random, id: usize) -> Match {
     let hosts = random.below(3).saturating_sub(random.below(2));
     Match {
         route: RouteId::new(id),
@@ -123,7 +92,7 @@ fn value(random: &mut Random) -> ValueMatch {
 }
 
 /// A request that has good chances with such routes.
-pub(crate) fn request(random: &mut Random) -> Request {
+pub fn request(random: &mut Random) -> Question {
     let mut path = String::new();
     for _ in 0..=random.below(4) {
         path.push_str(&format!("/{}", random.pick(SEGMENTS)));
@@ -131,7 +100,7 @@ pub(crate) fn request(random: &mut Random) -> Request {
     let fields = (0..random.below(4)).map(|_| (random.pick(NAMES).to_owned(), random.pick(VALUES).to_owned()));
     let fields = fields.collect();
     let pairs: Vec<String> = (0..random.below(4)).map(|_| pair(random)).collect();
-    Request {
+    Question {
         listener: ListenerId::new(random.below(2)),
         host: random.pick(HOSTS).replace('*', random.pick(&["a", "b.a", "zz"])),
         path: if random.once_in(50) { "*".to_owned() } else { path },
@@ -146,4 +115,15 @@ fn pair(random: &mut Random) -> String {
     let space = random.pick(&["+", "%20"]);
     let (name, value) = (random.pick(NAMES).replace(' ', space), random.pick(VALUES).replace(' ', space));
     format!("{name}={}", value.replace('1', random.pick(&["1", "%31"])).replace('é', "%C3%A9"))
+}
+
+/// A table without ties, and its router: routes that tie with an earlier one are left out.
+pub fn table(random: &mut Random, size: usize) -> (Vec<Match>, Router) {
+    let mut table: Vec<Match> = (0..size).map(|id| route(random, id)).collect();
+    loop {
+        match Router::compile(&table) {
+            Ok(router) => return (table, router),
+            Err(ties) => table.retain(|wanted| ties.iter().all(|tie| tie.1 != wanted.route)),
+        }
+    }
 }

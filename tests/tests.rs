@@ -8,9 +8,35 @@ mod support;
 
 /// The actors are strict themselves.
 mod actors;
+/// Bodies are delimited anew, streamed with back-pressure, and never look complete when they are not.
+mod bodies;
+/// What an exchange costs: allocations and sends, held exactly.
+mod costs;
+/// The gateway's own answers tell enough and nothing internal.
+mod errors;
+/// What of a message goes through, what goes, what is added.
+mod forwarding;
+/// Who the client is, and what an exchange is called.
+mod identity;
+/// The process obeys signals, takes new configurations, drains, and stays small.
+mod lifecycle;
+/// Each limit has its status and is reached exactly.
+mod limits;
+/// Access log, metrics, health.
+mod observation;
+/// A panic costs one connection.
+mod panics;
+/// Upstream connections are used again when that is safe, and never otherwise.
+mod pooling;
+/// Where requests go, and how they change on the way.
+mod routes;
 /// The sources keep the architecture.
 mod tidy;
+/// Each deadline ends what it bounds.
+mod timeouts;
 
+/// Why a request goes where it goes, as `explain` tells it, is where it goes.
+mod explain;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.
@@ -22,3 +48,8 @@ mod drain;
 mod metrics;
 /// Another configuration comes into force while the gateway serves.
 mod reload;
+/// What comes over the wire gets its verdict: hundreds of fixtures.
+mod wire;
+
+/// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
+mod config;

@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub mod check;
 pub mod demo;
 pub mod run;
+pub mod schema;
 
 /// The API gateway.
 #[derive(Debug, Parser)]
@@ -49,6 +50,10 @@ enum Command {
         #[arg(long, value_name = "ADDRESS", default_value = crate::control::demo::ADDRESS)]
         listen: SocketAddr,
     },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print every key of the configuration with its default and meaning
+    Reference,
     /// Print the version
     Version,
 }
@@ -82,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Check { file, format } => check::run(&file, format.into(), &mut out),
         Command::Demo { print_config: true, .. } => demo::print_configuration(&mut out),
         Command::Demo { listen, .. } => demo::run(listen),
+        Command::Schema => schema::run(&mut out).map(|()| 0),
+        Command::Reference => schema::run_reference(&mut out).map(|()| 0),
         Command::Version => writeln!(out, "ringway {}", env!("CARGO_PKG_VERSION")).map(|()| 0),
     };
     match result.and_then(|code| out.flush().map(|()| code)) {

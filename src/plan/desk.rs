@@ -136,7 +136,7 @@ impl<'s> Desk<'s> {
         let spelled = self.sources.text(place.file).get(start..end).unwrap_or_default();
         let quotes = if spelled.starts_with("\"\"\"") || spelled.starts_with("'''") { 3 } else { 1 };
         let exact = spelled.len() == text.len() + 2 * quotes && spelled.get(quotes..quotes + text.len()) == Some(text);
-        if !exact {
+        if !exact || bytes == 0 {
             return place;
         }
         let start = start + quotes + index;
@@ -190,7 +190,9 @@ impl<'s> Desk<'s> {
     fn stands(&self, found: &Found, files: &HashSet<FileId>, lines: &HashSet<(FileId, u32)>) -> bool {
         let Some(place) = found.place.filter(|place| files.contains(&place.file)) else { return true };
         let (line, _) = self.sources.position(place);
-        found.code == Code::Syntax || (found.code.row().is_local && !lines.contains(&(place.file, line)))
+        // The parser puts a value where it found none, at no place.
+        let is_written = place.start < place.end;
+        found.code == Code::Syntax || (found.code.row().is_local && is_written && !lines.contains(&(place.file, line)))
     }
 
     fn resolve(&self, found: Found) -> Complaint {

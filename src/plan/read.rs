@@ -82,7 +82,7 @@ impl<T: Value> Value for Vec<At<T>> {
         };
         let elements = array.iter().filter_map(|element| {
             let place = Place::new(item.place.file, element.span());
-            let value = T::read(Item { value: element.get_ref(), place, key: item.key }, desk)?;
+            let value = T::read(Item { value: element.get_ref(), place, key: place }, desk)?;
             Some(At { value, place })
         });
         Some(elements.collect())
@@ -149,11 +149,11 @@ impl<'t> Table<'t> {
         Self { place, key, entries: entries.collect() }
     }
 
-    /// Joins the same table of another file to this one. A key that both have is an error naming both places; the
+    /// Joins what was not taken of the same table of another file to this one. A key that both have is an error naming both places; the
     /// first counts.
     pub fn join(&mut self, other: Self, desk: &mut Desk<'_>) {
         let known: HashMap<&str, Place> = self.entries.iter().map(|entry| (entry.name, entry.item.key)).collect();
-        for entry in other.entries {
+        for entry in other.entries.into_iter().filter(|entry| !entry.is_taken) {
             match known.get(entry.name) {
                 None => self.entries.push(entry),
                 Some(first) => {

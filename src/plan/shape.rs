@@ -37,7 +37,7 @@ pub struct Described {
     pub name: &'static str,
     /// What it holds.
     pub shape: Shape,
-    /// What counts when it is absent: TOML text, or words in parentheses.
+    /// What counts when it is absent: TOML text, or words in parentheses; empty for tables whose keys have defaults.
     pub default: &'static str,
     /// An example, as TOML text; shown by the reference where the default is no TOML.
     pub example: &'static str,
@@ -45,6 +45,16 @@ pub struct Described {
     pub meaning: &'static str,
     /// It must be there.
     pub is_required: bool,
+    /// The reference writes its example out, because one such key must be there.
+    pub is_shown: bool,
+}
+
+impl Described {
+    /// Its default as TOML text; `None` where words stand for it.
+    #[must_use]
+    pub fn toml_default(&self) -> Option<&'static str> {
+        Some(self.default).filter(|default| !default.is_empty() && !default.starts_with('('))
+    }
 }
 
 /// One key as it is read: `T` is what comes out.
@@ -58,14 +68,16 @@ impl<T: Value> Key<T> {
     /// A key that may be absent, with what counts then.
     #[must_use]
     pub const fn new(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
-        let described = Described { name, shape: T::SHAPE, default, example: "", meaning, is_required: false };
+        let described =
+            Described { name, shape: T::SHAPE, default, example: "", meaning, is_required: false, is_shown: false };
         Self { described, of: PhantomData }
     }
 
     /// A key that must be there.
     #[must_use]
     pub const fn required(name: &'static str, meaning: &'static str) -> Self {
-        let described = Described { name, shape: T::SHAPE, default: "", example: "", meaning, is_required: true };
+        let described =
+            Described { name, shape: T::SHAPE, default: "", example: "", meaning, is_required: true, is_shown: true };
         Self { described, of: PhantomData }
     }
 
@@ -73,6 +85,13 @@ impl<T: Value> Key<T> {
     #[must_use]
     pub const fn example(mut self, example: &'static str) -> Self {
         self.described.example = example;
+        self
+    }
+
+    /// The same, written out by the reference.
+    #[must_use]
+    pub const fn shown(mut self) -> Self {
+        self.described.is_shown = true;
         self
     }
 

@@ -1,6 +1,7 @@
 //! Floor 3: decisions. Synchronous functions over owned state; `now` is an argument.
 
 pub mod balance;
+pub mod client;
 pub mod identity;
 pub mod journal;
 pub mod meter;

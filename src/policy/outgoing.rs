@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::plan::FieldEdits;
 use crate::plan::template::Variable;
+use crate::policy::client::{self, Client};
 use crate::proto::h1::encode::push_decimal;
 use crate::proto::head::{AnswerHead, Known, Line, Method, RequestBody, RequestHead, Span};
 
@@ -27,8 +28,8 @@ pub struct Upward<'a> {
     pub pseudonym: &'a str,
     /// The address at the other end of the downstream connection.
     pub peer: IpAddr,
-    /// The peer may speak for a client, so what it says in `X-Forwarded-*` is kept.
-    pub is_trusted: bool,
+    /// Who the client is; what an untrusted peer says of that is dropped.
+    pub client: &'a Client<'a>,
     /// `http` or `https`: how the client reached this gateway.
     pub scheme: &'a str,
     /// The request id.
@@ -60,8 +61,8 @@ impl Upward<'_> {
     fn keeps(&self, line: &Line) -> bool {
         let is_ours = match line.known {
             Known::Host | Known::XRequestId | Known::XRealIp => true,
-            Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => true,
-            Known::Forwarded | Known::XForwardedOther => !self.is_trusted,
+            Known::Forwarded | Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => true,
+            Known::XForwardedOther => !self.client.is_trusted_peer,
             Known::Traceparent | Known::Tracestate => !self.traceparent.is_empty(),
             // One that goes up no more is dropped where it is used up: OPTIONS and TRACE count it down.
             Known::MaxForwards => matches!(self.head.method, Method::Options | Method::Trace),
@@ -93,19 +94,20 @@ impl Upward<'_> {
     fn write_identity(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"via: 1.1 ");
         out.extend_from_slice(self.pseudonym.as_bytes());
+        let scheme = self.client.scheme.unwrap_or(self.scheme);
         out.extend_from_slice(b"\r\nx-forwarded-for: ");
-        if self.is_trusted {
-            for line in self.lines_of(Known::XForwardedFor) {
-                out.extend_from_slice(line.value.of(self.bytes));
-                out.extend_from_slice(b", ");
-            }
-        }
-        write_address(out, self.peer);
+        client::write_forwarded_for(self.peer, self.chain(Known::XForwardedFor), out);
         out.extend_from_slice(b"\r\nx-forwarded-proto: ");
-        out.extend_from_slice(self.told(Known::XForwardedProto).unwrap_or(self.scheme.as_bytes()));
-        if let Some(host) = self.told(Known::XForwardedHost).or(self.head.host.map(|host| host.of(self.bytes))) {
+        out.extend_from_slice(scheme.as_bytes());
+        let own_host = self.head.host.map(|host| host.of(self.bytes));
+        if let Some(host) = self.client.host.or(own_host) {
             out.extend_from_slice(b"\r\nx-forwarded-host: ");
             out.extend_from_slice(host);
+        }
+        // A chain of RFC 7239 that a trusted peer began goes on; we do not begin a second one.
+        if self.chain(Known::Forwarded).next().is_some() {
+            out.extend_from_slice(b"\r\nforwarded: ");
+            client::write_forwarded(self.peer, self.scheme, own_host, self.chain(Known::Forwarded), out);
         }
         out.extend_from_slice(b"\r\nx-request-id: ");
         out.extend_from_slice(self.id);
@@ -116,15 +118,10 @@ impl Upward<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// What a trusted peer says in its only line of `known`.
-    fn told(&self, known: Known) -> Option<&[u8]> {
-        let mut lines = self.lines_of(known).filter(|_| self.is_trusted);
-        let only = lines.next()?;
-        lines.next().is_none().then(|| only.value.of(self.bytes))
-    }
-
-    fn lines_of(&self, known: Known) -> impl Iterator<Item = &Line> {
-        self.head.lines.iter().filter(move |line| line.known == known && !line.hop)
+    /// What a trusted peer says in its lines of `known`.
+    fn chain(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        let lines = self.head.lines.iter().filter(move |line| line.known == known && !line.hop);
+        lines.filter(|_| self.client.is_trusted_peer).map(|line| line.value.of(self.bytes))
     }
 }
 

@@ -17,6 +17,7 @@ use super::serving::Serving;
 use super::work::{Facts, Work};
 use crate::plan::router::{Captures, Outcome, Subject};
 use crate::plan::{Action, Plan, Route};
+use crate::policy::client::{self, Client};
 use crate::policy::{identity, outgoing};
 use crate::proto::head::{Known, Method, RequestBody, RequestHead, TargetForm, Version};
 use crate::proto::path;
@@ -132,8 +133,9 @@ fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story<I> {
     work.facts.clear();
     let bytes = down.inbound.data();
     let plan = down.core.plan();
-    let is_trusted = plan.listeners[down.listener.index()].trusted_proxies.contains(down.peer.ip());
-    identify(&down.core, bytes, &work.request, is_trusted, &mut work.facts);
+    let client = client_of(down, &work.request, &plan);
+    let whose = (client.address, (!client.is_told).then_some(down.peer.port()));
+    identify(&down.core, bytes, &work.request, client.is_trusted_peer, &mut work.facts);
     let behind = bytes.len() - work.request.bytes;
     let body_in_head = match work.request.body {
         RequestBody::None => 0,
@@ -146,11 +148,18 @@ fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story<I> {
         plan,
         serving,
         started,
-        record: Record::begin(started),
+        record: Record::begin(started, whose),
         body_in_head,
         captures: Captures::NONE,
         must_close: Cell::new(is_last),
     }
+}
+
+/// Who the client is, as far as trusted hops tell.
+pub fn client_of<'a, I: Io>(down: &'a Downstream<I>, request: &'a RequestHead, plan: &Plan) -> Client<'a> {
+    let bytes = down.inbound.data();
+    let lines = request.lines.iter().filter(|line| !line.hop).map(|line| (line.known, line.value.of(bytes)));
+    client::identify(down.peer.ip(), &plan.listeners[down.listener.index()].trusted_proxies, lines)
 }
 
 /// Gives the exchange its request id and trace.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::body::{Incoming, Outgoing};
 use super::buffer::Buffer;
 use super::connection::{Downstream, Expiry, make_room};
-use super::exchange::{Admitted, Next, Story};
+use super::exchange::{Admitted, Next, Story, client_of};
 use super::io::{Io, Stream};
 use super::mail::Row;
 use super::serving::{Choice, Serving};
@@ -238,7 +238,6 @@ fn write_head<I: Io>(
 ) {
     let mut head = std::mem::take(&mut work.head);
     head.clear();
-    let listener = &story.plan.listeners[down.listener.index()];
     Upward {
         head: &work.request,
         bytes: down.inbound.data(),
@@ -246,7 +245,7 @@ fn write_head<I: Io>(
         host: target::host(down, work, story, forward, choice),
         pseudonym: &story.plan.server.name,
         peer: down.peer.ip(),
-        is_trusted: listener.trusted_proxies.contains(down.peer.ip()),
+        client: &client_of(down, &work.request, &story.plan),
         scheme: "http",
         id: &work.facts.id,
         traceparent: &work.facts.traceparent,

@@ -1,6 +1,7 @@
 //! What is known of an exchange when it is over: one record, from which metrics and the log line are made.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::connection::Downstream;
@@ -21,6 +22,8 @@ use crate::words::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Record {
     started: Instant,
+    /// The client's address and port by `trusted_proxies`; no port when a proxy spoke for it.
+    pub client: (IpAddr, Option<u16>),
     /// The route that won.
     pub route: Option<RouteId>,
     /// Methods for `Allow`, when the fault is 405.
@@ -46,9 +49,10 @@ pub struct Record {
 impl Record {
     /// A record of an exchange whose head was complete at `started`.
     #[must_use]
-    pub fn begin(started: Instant) -> Self {
+    pub fn begin(started: Instant, client: (IpAddr, Option<u16>)) -> Self {
         Self {
             started,
+            client,
             route: None,
             allow: Vec::new(),
             status: 499,
@@ -105,8 +109,8 @@ impl Record {
             time: core.io.wall(),
             id: &facts.id,
             trace: &facts.trace,
-            client: down.peer.ip(),
-            client_port: Some(down.peer.port()),
+            client: self.client.0,
+            client_port: self.client.1,
             listener: plan.listeners[down.listener.index()].name.as_bytes(),
             host: &facts.host,
             method: request.method_span.of(bytes),

@@ -79,8 +79,12 @@ pub fn fill<I: Io>(variable: Variable, down: &Downstream<I>, work: &Work, story:
     let bytes = down.inbound.data();
     let plan = &story.plan;
     match variable {
-        Variable::ClientIp => write_address(out, down.peer.ip()),
-        Variable::ClientPort => push_decimal(u64::from(down.peer.port()), out),
+        Variable::ClientIp => write_address(out, story.record.client.0),
+        Variable::ClientPort => {
+            if let Some(port) = story.record.client.1 {
+                push_decimal(u64::from(port), out);
+            }
+        }
         Variable::RequestId => out.extend_from_slice(&work.facts.id),
         Variable::RequestMethod => out.extend_from_slice(work.request.method_span.of(bytes)),
         Variable::RequestScheme => out.extend_from_slice(b"http"),

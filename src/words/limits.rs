@@ -19,7 +19,8 @@ pub const TARGET_BYTES: u64 = 8 * 1024;
 pub const METHOD_BYTES: usize = 32;
 /// Empty lines that a client may send before a request line (RFC 9112 2.2 asks for at least one).
 pub const LEADING_BLANK_LINES: usize = 4;
-/// Host name in `Host` or in an absolute-form target, without port: longer names do not exist in DNS (RFC 1035 2.3.4).
+/// Host name in `Host`, in an absolute-form target or in a host pattern, without port: DNS has no longer ones
+/// (RFC 1035 2.3.4).
 pub const HOST_BYTES: usize = 255;
 /// Options in all `Connection` lines of one head, `close`, `keep-alive`, `te` and `upgrade` apart: each costs a pass
 /// over the lines.

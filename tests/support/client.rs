@@ -2,13 +2,14 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use super::PATIENCE;
 use super::wire::{Broken, Fields, Framing, Socket, Wire};
+use super::{Gateway, PATIENCE};
 
 /// One connection to the gateway.
-#[derive(Debug)]
 pub struct Client {
     wire: Wire,
+    /// A gateway that lives as long as its only client.
+    _gateway: Option<Gateway>,
 }
 
 /// An answer as the client got it.
@@ -32,12 +33,13 @@ impl Client {
     /// Connects to `address`.
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the gateway accepts connections");
-        Self { wire: Wire::new(Socket::Tcp(stream)) }
+        Self { wire: Wire::new(Socket::Tcp(stream)), _gateway: None }
     }
 
-    /// Over a socket that the test made in its own way.
-    pub fn over(stream: TcpStream) -> Self {
-        Self { wire: Wire::new(Socket::Tcp(stream)) }
+    /// Keeps `gateway` running as long as this client is there.
+    #[must_use]
+    pub fn keeping(self, gateway: Gateway) -> Self {
+        Self { _gateway: Some(gateway), ..self }
     }
 
     /// Sends these bytes.

@@ -20,8 +20,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use client::Client;
+pub use gateway::Gateway;
 pub use origin::{Origin, Reply};
-pub use wire::{Broken, Fields};
 
 /// After this a wait for something that must happen is a failure. Far longer than any busy machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);

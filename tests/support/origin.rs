@@ -176,13 +176,6 @@ impl Origin {
             .unwrap_or_else(|| panic!("request {number} did not come: {:?}", self.requests()))
     }
 
-    /// Waits until `count` connections were accepted.
-    pub fn await_connections(&self, count: usize) {
-        self.record
-            .wait_for(|record| (record.connections >= count).then_some(()))
-            .unwrap_or_else(|| panic!("{} connections came, not {count}", self.connections()));
-    }
-
     /// Waits until the scripts of `count` connections are over.
     pub fn await_ended(&self, count: usize) {
         self.record

@@ -105,11 +105,6 @@ impl Wire {
         let _ = self.shutdown(Shutdown::Write);
     }
 
-    /// Ends both directions in the ordinary way.
-    pub fn close(&self) {
-        let _ = self.shutdown(Shutdown::Both);
-    }
-
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         match &self.socket {
             Socket::Tcp(stream) => stream.shutdown(how),

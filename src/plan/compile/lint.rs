@@ -11,8 +11,8 @@ use crate::plan::desk::Desk;
 use crate::plan::raw::route::{Action as RawAction, Route as RawRoute};
 use crate::plan::raw::setting::{Limits, Timeouts};
 use crate::plan::raw::{Named, Raw};
+use crate::plan::router::pattern::Pattern;
 use crate::plan::source::Place;
-use crate::plan::value::pattern;
 use crate::plan::{Action, Listener, Match, On, Route};
 use crate::words::ids::ListenerId;
 
@@ -51,7 +51,7 @@ fn unreachable(conditions: &Match, listeners: &[Listener]) -> Option<&'static st
             Some("the gateway itself answers CONNECT and TRACE")
         }
         () if regex
-            .is_some_and(|regex| pattern::compile(regex).is_ok_and(|regex| !regex.is_match(&conditions.path))) =>
+            .is_some_and(|regex| Pattern::new(regex).is_ok_and(|regex| !regex.is_match(conditions.path.bytes()))) =>
         {
             Some("its only path does not match its path_regex")
         }

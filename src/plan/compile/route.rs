@@ -180,19 +180,17 @@ impl Compiler<'_> {
         }
         let mut targets: Vec<(UpstreamId, u32)> = Vec::with_capacity(list.len());
         for part in list.iter().map(|part| &part.value) {
-            let (Some(name), Some(weight)) = (&part.upstream, &part.weight) else { continue };
-            if weight.value.0 == 0 {
-                desk.complain(
-                    Code::ZeroWeight,
-                    weight.place,
-                    format!("\"{}\" has weight 0 and gets no request", name.value.0),
-                );
+            let Some(name) = &part.upstream else { continue };
+            let weight = part.weight.map_or(1, |weight| weight.value.0);
+            if let Some(zero) = part.weight.filter(|weight| weight.value.0 == 0) {
+                let message = format!("\"{}\" has weight 0 and gets no request", name.value.0);
+                desk.complain(Code::ZeroWeight, zero.place, message);
             }
             let Some(id) = self.named_upstream(&name.value.0, name.place, desk) else { continue };
             if targets.iter().any(|(known, _)| *known == id) {
                 desk.complain(Code::Repeated, name.place, format!("\"{}\" is in the split twice", name.value.0));
             }
-            targets.push((id, u32::try_from(weight.value.0).unwrap_or(u32::MAX)));
+            targets.push((id, u32::try_from(weight).unwrap_or(u32::MAX)));
         }
         if !targets.is_empty() && targets.iter().all(|(_, weight)| *weight == 0) {
             desk.complain(Code::NoWeight, parts.place, "all parts have weight 0, so none can be chosen");

@@ -138,14 +138,14 @@ impl Value for FinalStatus {
 
 const RESPOND_STATUS: Key<FinalStatus> = Key::new("status", "200", "Its status.");
 const TEXT: Key<AnyText> =
-    Key::new("text", "", "The body as text/plain; excludes json, html and file.").example("\"pong\\n\"");
+    Key::new("text", "(none)", "The body as text/plain; excludes json, html and file.").example("\"pong\\n\"");
 const JSON: Key<Json> =
-    Key::new("json", "", "The body as application/json; excludes text, html and file.").example("{ ok = true }");
-const HTML: Key<AnyText> =
-    Key::new("html", "", "The body as text/html; excludes text, json and file.").example("\"<h1>Back soon</h1>\"");
+    Key::new("json", "(none)", "The body as application/json; excludes text, html and file.").example("{ ok = true }");
+const HTML: Key<AnyText> = Key::new("html", "(none)", "The body as text/html; excludes text, json and file.")
+    .example("\"<h1>Back soon</h1>\"");
 const FILE: Key<Text> = Key::new(
     "file",
-    "",
+    "(none)",
     "The body from a file, read once when the configuration is loaded; relative to this one; excludes text, json and html.",
 )
 .example("\"maintenance.html\"");

@@ -10,15 +10,16 @@ use crate::plan::value::address::{Listen, Network};
 const ADDRESS: Key<Listen> =
     Key::required("address", "IP address and port to listen on; port 0 takes a free one.").example("\"0.0.0.0:8080\"");
 const REDIRECT: Key<Redirect> =
-    Key::new("redirect", "", "Answers every request with this redirect instead of finding a route.");
+    Key::new("redirect", "(none)", "Answers every request with this redirect instead of finding a route.");
 const TRUSTED_PROXIES: Key<Vec<At<Network>>> = Key::new(
     "trusted_proxies",
     "[]",
     "Networks of peers that may speak for a client by Forwarded and X-Forwarded-*; from others these are dropped.",
 )
 .example("[\"10.0.0.0/8\", \"2001:db8::/32\"]");
-const LIMITS: Key<Limits> = Key::new("limits", "", "Limits here; each key beats the one of [defaults].");
-const TIMEOUTS: Key<Timeouts> = Key::new("timeouts", "", "Timeouts here; each key beats the one of [defaults].");
+const LIMITS: Key<Limits> = Key::new("limits", "(inherited)", "Limits here; each key beats the one of [defaults].");
+const TIMEOUTS: Key<Timeouts> =
+    Key::new("timeouts", "(inherited)", "Timeouts here; each key beats the one of [defaults].");
 
 /// `[listeners.<name>]`.
 #[derive(Debug)]

@@ -31,8 +31,12 @@ pub const SECTIONS: &[Described] = &[
     section("listeners", named(&Listener::SHAPE), "Where connections come in."),
     section("routes", named(&Route::SHAPE), "Which requests go where; the most specific one wins."),
     section("upstreams", named(&Upstream::SHAPE), "Where requests are sent to."),
-    section("admin", Shape::Table(Admin::KEYS), "Metrics and health for operators; never on a public address."),
-    section("access_log", Shape::Table(AccessLog::KEYS), "One line for each exchange."),
+    section(
+        "admin",
+        Shape::Table(Admin::KEYS),
+        "Metrics and health for operators, never on a public address. Without it there are none.",
+    ),
+    section("access_log", Shape::Table(AccessLog::KEYS), "One line for each exchange. Without it there is none."),
 ];
 
 /// Sections that are in the language and have no meaning yet, and how many names deep their tables lie.
@@ -40,7 +44,7 @@ const LATER: &[(&str, usize)] =
     &[("tls", 1), ("apis", 1), ("policies", 2), ("consumers", 1), ("plans", 1), ("usage", 0), ("tracing", 0)];
 
 const fn section(name: &'static str, shape: Shape, meaning: &'static str) -> Described {
-    Described { name, shape, default: "", example: "", meaning, is_required: false }
+    Described { name, shape, default: "", example: "", meaning, is_required: false, is_shown: false }
 }
 
 const fn named(shape: &'static Shape) -> Shape {
@@ -88,13 +92,13 @@ pub fn read(documents: &[(FileId, DeTable<'_>)], desk: &mut Desk<'_>) -> Raw {
         }
     }
     Raw {
-        server: single(parts.server, desk).unwrap_or_default(),
-        defaults: single(parts.defaults, desk).unwrap_or_default(),
+        server: single(parts.server, server::take_include, desk).unwrap_or_default(),
+        defaults: single(parts.defaults, |_, _| (), desk).unwrap_or_default(),
         listeners: names(parts.listeners, desk),
         routes: names(parts.routes, desk),
         upstreams: names(parts.upstreams, desk),
-        admin: single(parts.admin, desk),
-        access_log: single(parts.access_log, desk),
+        admin: single(parts.admin, |_, _| (), desk),
+        access_log: single(parts.access_log, |_, _| (), desk),
     }
 }
 
@@ -145,11 +149,14 @@ fn later(item: Item<'_>, name: &str, depth: usize, desk: &mut Desk<'_>) {
     }
 }
 
-/// Joins the pieces of a section that has fixed keys, and reads it.
-fn single<S: Section>(parts: Vec<Item<'_>>, desk: &mut Desk<'_>) -> Option<S> {
+/// Joins the pieces of a section that has fixed keys, and reads it. `alone` takes what each file has for itself.
+fn single<S: Section>(
+    parts: Vec<Item<'_>>, alone: fn(&mut Table<'_>, &mut Desk<'_>), desk: &mut Desk<'_>,
+) -> Option<S> {
     let mut joined: Option<Table<'_>> = None;
     for item in parts {
-        let Some(table) = Table::of(item, desk) else { continue };
+        let Some(mut table) = Table::of(item, desk) else { continue };
+        alone(&mut table, desk);
         match &mut joined {
             Some(first) => first.join(table, desk),
             None => joined = Some(table),

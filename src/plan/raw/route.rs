@@ -33,20 +33,21 @@ const HEADERS: Key<Fields<ValueMatch>> =
 const QUERY: Key<Parameters> =
     Key::new("query", "{}", "Query parameters that must be there, in the same way.").example("{ preview = true }");
 const UPSTREAM: Key<UpstreamRef> =
-    Key::new("upstream", "", "Action: sends requests to this upstream, by name or written in place.")
-        .example("\"orders\"");
-const SPLIT: Key<Some1<Part>> = Key::new("split", "", "Action: divides requests among upstreams by weight.")
+    Key::new("upstream", "(none)", "Action: sends requests to this upstream, by name or written in place.")
+        .example("\"orders\"")
+        .shown();
+const SPLIT: Key<Some1<Part>> = Key::new("split", "(none)", "Action: divides requests among upstreams by weight.")
     .example("[{ upstream = \"orders\", weight = 95 }, { upstream = \"orders-canary\", weight = 5 }]");
-const REDIRECT: Key<Redirect> = Key::new("redirect", "", "Action: answers with a redirect.");
-const RESPOND: Key<Respond> = Key::new("respond", "", "Action: answers by itself.");
+const REDIRECT: Key<Redirect> = Key::new("redirect", "(none)", "Action: answers with a redirect.");
+const RESPOND: Key<Respond> = Key::new("respond", "(none)", "Action: answers by itself.");
 const REWRITE: Key<Rewrite> = Key::new("rewrite", "", "How target and Host change on the way to the upstream.");
 const REQUEST: Key<Edits> =
     Key::new("request", "", "Edits of the request's fields on the way up: remove, then set, then add.");
 const RESPONSE: Key<Edits> =
     Key::new("response", "", "Edits of the answer's fields on the way down: remove, then set, then add.");
 const TIMEOUTS: Key<Timeouts> =
-    Key::new("timeouts", "", "Timeouts here; each key beats upstream, listener and [defaults].");
-const LIMITS: Key<Limits> = Key::new("limits", "", "Limits here; each key beats listener and [defaults].");
+    Key::new("timeouts", "(inherited)", "Timeouts here; each key beats upstream, listener and [defaults].");
+const LIMITS: Key<Limits> = Key::new("limits", "(inherited)", "Limits here; each key beats listener and [defaults].");
 
 /// The keys of which a route has exactly one.
 const ACTIONS: &[&str] = &[UPSTREAM.name(), SPLIT.name(), REDIRECT.name(), RESPOND.name(), "aggregate"];

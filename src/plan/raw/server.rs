@@ -43,13 +43,17 @@ pub struct Server {
     pub drain_timeout: Option<At<Duration>>,
 }
 
+/// Takes `include`, which each file has for itself, before the files' `[server]` are joined.
+pub fn take_include(table: &mut Table<'_>, desk: &mut Desk<'_>) {
+    table.take(&INCLUDE, desk);
+}
+
 impl Section for Server {
     const KEYS: &'static [Described] =
         &[NAME.describe(), WORKERS.describe(), CPUS.describe(), DRAIN_TIMEOUT.describe(), INCLUDE.describe()];
     const LATER: &'static [&'static str] = &["memory_limit", "pre_stop_delay"];
 
     fn read(table: &mut Table<'_>, desk: &mut Desk<'_>) -> Self {
-        table.take(&INCLUDE, desk);
         Self {
             name: table.take(&NAME, desk),
             workers: table.take(&WORKERS, desk),

@@ -29,7 +29,7 @@ const IDLE_CONNECTIONS: Key<Count<0, 1_000_000>> =
 const IDLE_TIMEOUT: Key<Timeout> = Key::new("idle_timeout", "\"30s\"", "An idle connection is closed after this.");
 const TIMEOUTS: Key<UpstreamTimeouts> = Key::new(
     "timeouts",
-    "",
+    "(inherited)",
     "Timeouts of every route to this upstream; each key beats listener and [defaults], and a route's own beats it.",
 );
 /// Of the language, without a meaning yet; stands for `endpoints`.

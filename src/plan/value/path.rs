@@ -120,11 +120,11 @@ impl PathPattern {
 
 /// The canonical form of one literal segment. A dot segment has none: it would take another one with it.
 fn canonical_segment(segment: &str) -> Result<String, String> {
-    let path = canonical_path(&format!("/{segment}"))?;
-    match path.strip_prefix('/') {
-        Some(canonical) if !canonical.is_empty() || segment.is_empty() => Ok(canonical.to_owned()),
-        _ => Err("no request's path has dot segments when it is matched".to_owned()),
+    if matches!(segment, "." | "..") {
+        return Err("dot segments are removed from a request's path before it is matched".to_owned());
     }
+    let path = canonical_path(&format!("/{segment}"))?;
+    Ok(path.trim_start_matches('/').to_owned())
 }
 
 /// The canonical form of a literal path, or why there is none.

@@ -1,16 +1,15 @@
 //! Regular expressions (linear time, bounded automata), and predicates on values.
 
-use regex::RegexBuilder;
 use toml::de::DeValue;
 
 use crate::plan::ValueMatch;
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
 use crate::plan::read::{At, Item, Section, Table, Value, text, wrong_type};
+use crate::plan::router::pattern;
 use crate::plan::shape::{Described, Key, Shape};
-use crate::words::limits::REGEX_BYTES;
 
-/// A regular expression of the crate `regex` that compiles within `limits::REGEX_BYTES`.
+/// A regular expression that the router can run: [`pattern::Pattern::new`] takes it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Pattern(pub String);
 
@@ -23,32 +22,11 @@ impl Value for Pattern {
             desk.complain(Code::Empty, item.place, "the regular expression is empty");
             return None;
         }
-        if let Err(error) = desk.is_good_regex(text, || compile(text).map(drop)) {
-            desk.complain(Code::BadRegex, item.place, "the regular expression cannot be used").hint(reason(&error));
+        if let Err(reason) = desk.is_good_regex(text, || pattern::Pattern::new(text).map(drop)) {
+            desk.complain(Code::BadRegex, item.place, "the regular expression cannot be used").hint(reason);
             return None;
         }
         Some(Self(text.to_owned()))
-    }
-}
-
-/// Compiles `text` so that it matches a whole value.
-///
-/// # Errors
-/// When it is no regular expression, or its automaton exceeds `limits::REGEX_BYTES`.
-pub fn compile(text: &str) -> Result<regex::Regex, regex::Error> {
-    // The expression alone first: "a)(b" would become a good one between the brackets that anchor it.
-    RegexBuilder::new(text).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build()?;
-    RegexBuilder::new(&format!("^(?:{text})$")).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build()
-}
-
-/// The last line of the crate's message: the others draw the expression, which the complaint shows anyway.
-fn reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(bytes) => format!("its automaton would be larger than {bytes} bytes"),
-        other => {
-            let text = other.to_string();
-            text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-        }
     }
 }
 

@@ -113,6 +113,10 @@ mod tests {
         }
     }
 
+    fn date_of(seconds: u64) -> String {
+        String::from_utf8(date(Wall::from_nanos(seconds * 1_000_000_000)).to_vec()).unwrap()
+    }
+
     #[test]
     fn dates_are_imf_fixdates() {
         for (seconds, text) in [
@@ -123,8 +127,7 @@ mod tests {
             (1_735_689_599, "Tue, 31 Dec 2024 23:59:59 GMT"),
             (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
         ] {
-            let date = date(Wall::from_nanos(seconds * 1_000_000_000));
-            assert_eq!(std::str::from_utf8(&date).unwrap(), text);
+            assert_eq!(date_of(seconds), text);
         }
     }
 
@@ -134,7 +137,7 @@ mod tests {
             let seconds = day * 86_400 + day * 7 % 86_400;
             let expected = jiff::Timestamp::from_second(seconds as i64).unwrap();
             let expected = expected.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-            assert_eq!(date(Wall::from_nanos(seconds * 1_000_000_000)), expected.as_bytes(), "{expected}");
+            assert_eq!(date_of(seconds), expected);
         }
     }
 

@@ -9,6 +9,8 @@
 
 use std::mem::MaybeUninit;
 
+use memchr::memchr;
+
 use super::fields::{self, Facts, is_token_byte, span_in};
 use super::framing::Declared;
 use super::scan;
@@ -200,6 +202,20 @@ fn blame_request(head: &[u8], error: httparse::Error, limits: &HeadLimits) -> Re
     })
 }
 
+/// Of a head without end: is its request line too long already, or complete and malformed? Asked only in the calls in
+/// which a bound may have been crossed or the line ended, so that dripping stays linear.
+fn check_early(window: &[u8], start: usize, seen: usize, limits: &HeadLimits) -> Result<(), Fault> {
+    let crossed = |from: usize, to: usize| seen <= to && window.len() > from;
+    let method = start + METHOD_BYTES;
+    let target = start + limits.target_bytes;
+    let has_new_line = memchr(b'\n', &window[seen.min(window.len())..]).is_some();
+    let is_first = has_new_line && memchr(b'\n', &window[start..]).is_some_and(|at| start + at >= seen);
+    if is_first || crossed(method, method) || crossed(target, target + METHOD_BYTES + 1) {
+        check_request_line(&window[start..], limits)?;
+    }
+    Ok(())
+}
+
 fn read_answer<const LINES: usize>(
     window: &[u8], limits: &HeadLimits, to_head: bool, head: &mut AnswerHead,
 ) -> Result<Progress, Fault> {
@@ -289,18 +305,6 @@ const fn bad_answer(detail: &'static str) -> Fault {
 /// The rules are the same for both directions; in an answer the upstream is to blame.
 const fn of_answer(fault: Fault) -> Fault {
     bad_answer(fault.detail)
-}
-
-/// Of a head without end: is its request line too long already? Asked only in the calls in which a bound may have
-/// been crossed, so that dripping stays linear.
-fn check_early(window: &[u8], start: usize, seen: usize, limits: &HeadLimits) -> Result<(), Fault> {
-    let crossed = |from: usize, to: usize| seen <= to && window.len() > from;
-    let method = start + METHOD_BYTES;
-    let target = start + limits.target_bytes;
-    if crossed(method, method) || crossed(target, target + METHOD_BYTES + 1) {
-        check_request_line(&window[start..], limits)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
