@@ -41,6 +41,11 @@ mod explain;
 mod routing;
 /// Random route tables and requests.
 mod tables;
+/// What comes over the wire gets its verdict: hundreds of fixtures.
+mod wire;
+
+/// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
+mod config;
 
 /// A gateway ends, and nothing that was begun is lost.
 mod drain;
@@ -48,8 +53,3 @@ mod drain;
 mod metrics;
 /// Another configuration comes into force while the gateway serves.
 mod reload;
-/// What comes over the wire gets its verdict: hundreds of fixtures.
-mod wire;
-
-/// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
-mod config;
