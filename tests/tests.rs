@@ -49,6 +49,8 @@ mod wire;
 /// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
 mod config;
 
+/// The command line: what it prints, where, and with which exit code.
+mod cli;
 /// A gateway ends, and nothing that was begun is lost.
 mod drain;
 /// What the metrics say when things go wrong, take long, or are made up by a client.
