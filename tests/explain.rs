@@ -1,5 +1,6 @@
 //! `explain` judges every route by itself; the router walks a tree. They must come to the same end.
 
+use ringway::cli::explain::{Arguments, Format};
 use ringway::plan::explain::{Explainer, Loss};
 use ringway::plan::router::Outcome;
 
@@ -38,4 +39,118 @@ fn explain_and_the_router_agree_on_random_requests() {
         }
     }
     assert!(total >= 100_000 && outranked > 1_000, "{total} {outranked}");
+}
+
+const SHOP: &str = r#"
+[listeners.public]
+address = "127.0.0.1:8080"
+[listeners.old]
+address  = "127.0.0.1:8081"
+redirect = { scheme = "https", host = "shop.example" }
+
+[defaults]
+timeouts = { request = "7s" }
+
+[routes.orders]
+hosts    = ["api.example"]
+path     = "/orders/{id}/*"
+methods  = ["GET", "POST"]
+split    = [{ upstream = "orders", weight = 3 }, { upstream = "canary", weight = 1 }]
+rewrite  = { path = "/v2/{id}", query = "from={client.ip}", host = "upstream" }
+timeouts = { first_byte = "2s" }
+
+[routes.testers]
+hosts    = ["api.example"]
+path     = "/orders/{id}/*"
+methods  = ["GET", "POST"]
+headers  = { x-test = "1" }
+upstream = "canary"
+
+[routes.rest]
+path    = "/*"
+methods = ["GET"]
+respond = { status = 200, text = "hello" }
+
+[upstreams.orders]
+endpoints = [{ url = "http://127.0.0.1:9001", weight = 2 }, { url = "http://127.0.0.1:9002", weight = 1 }]
+[upstreams.canary]
+endpoints = ["unix:/run/canary.sock"]
+"#;
+
+/// Asks about SHOP: the exit code and what is printed.
+fn ask(method: &str, url: &str, headers: &[&str], format: Format) -> (u8, String) {
+    let loaded = ringway::plan::load_text("shop.toml", SHOP).unwrap();
+    let arguments = Arguments {
+        file: "shop.toml".into(),
+        method: method.to_owned(),
+        url: url.to_owned(),
+        headers: headers.iter().map(|header| (*header).to_owned()).collect(),
+        listener: None,
+        all: false,
+        format,
+    };
+    let mut out = Vec::new();
+    let code = ringway::cli::explain::explain(&arguments, &loaded, &mut out).unwrap();
+    (code, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn the_answer_names_winner_losers_settings_and_upstream_urls() {
+    let (code, text) = ask("GET", "http://API.example.:8080/x/../orders/%37/a?b=c", &[], Format::Text);
+    assert_eq!(code, 0);
+    for line in [
+        "GET api.example/orders/7/a?b=c",
+        "listener  public (it listens on port 8080)",
+        "canonical form of /x/../orders/%37/a",
+        "route \"orders\"",
+        "{id} = 7",
+        "upstream \"orders\" 75%",
+        "http://127.0.0.1:9001/v2/7?from=client.ip  (Host: 127.0.0.1:9001, 66.7%)",
+        "http://127.0.0.1:9002/v2/7?from=client.ip  (Host: 127.0.0.1:9002, 33.3%)",
+        "upstream \"canary\" 25%",
+        "unix:/run/canary.sock:/v2/7?from=client.ip  (Host: localhost, 100%)",
+        "header x-test: must be \"1\"",
+        "it matches, but \"orders\" has the more specific host",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    for (key, value, from) in [
+        ("timeouts.request", "7s", "shop.toml:9"),
+        ("timeouts.first_byte", "2s", "shop.toml:17"),
+        ("timeouts.connect", "1s", "default"),
+    ] {
+        let is_there = text.lines().any(|line| line.split_whitespace().eq([key, value, from]));
+        assert!(is_there, "{key} {value} {from}\n{text}");
+    }
+}
+
+#[test]
+fn refusals_are_explained_too() {
+    let (code, text) = ask("PUT", "http://api.example:8080/orders/7", &[], Format::Text);
+    assert!(code == 1 && text.contains("405") && text.contains("allow     GET, HEAD, POST"), "{text}");
+    let (code, text) = ask("GET", "/a/%2e%2e/b", &[], Format::Text);
+    assert!(code == 1 && text.contains("400") && text.contains("dot segment"), "{text}");
+    let (code, text) = ask("GET", "http://a_b..c/", &[], Format::Text);
+    assert!(code == 1 && text.contains("400: the host has an empty label"), "{text}");
+    let (code, text) = ask("TRACE", "/", &[], Format::Text);
+    assert!(code == 1 && text.contains("405: TRACE is off"), "{text}");
+    for (url, headers) in [("ftp://a/", &[][..]), ("a/b", &[]), ("/", &["no colon"]), ("/", &["bad name: x"])] {
+        assert_eq!(ask("GET", url, headers, Format::Text).0, 2, "{url}");
+    }
+    assert_eq!(ask("G T", "/", &[], Format::Text).0, 2);
+}
+
+#[test]
+fn a_redirecting_listener_answers_before_any_route() {
+    let (code, text) = ask("GET", "http://old.example:8081/a?b", &[], Format::Text);
+    assert!(code == 0 && text.contains("location  https://shop.example/a?b"), "{text}");
+}
+
+#[test]
+fn the_json_holds_what_the_text_says() {
+    let (code, text) = ask("POST", "/orders/1/", &["Host: api.example", "X-Test: 1"], Format::Json);
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &report["route"]["name"]), (0, &"testers".into()));
+    assert_eq!(report["targets"][0]["endpoints"][0]["url"], "unix:/run/canary.sock:/orders/1/");
+    assert_eq!(report["losers"][0]["because"], "it matches, but \"testers\" asks for more fields");
 }

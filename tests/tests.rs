@@ -10,6 +10,8 @@ mod support;
 mod actors;
 /// Bodies are delimited anew, streamed with back-pressure, and never look complete when they are not.
 mod bodies;
+/// What an exchange costs: allocations and sends, held exactly.
+mod costs;
 /// The gateway's own answers tell enough and nothing internal.
 mod errors;
 /// What of a message goes through, what goes, what is added.
@@ -48,3 +50,10 @@ mod wire;
 
 /// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
 mod config;
+
+/// A gateway ends, and nothing that was begun is lost.
+mod drain;
+/// What the metrics say when things go wrong, take long, or are made up by a client.
+mod metrics;
+/// Another configuration comes into force while the gateway serves.
+mod reload;

@@ -5,6 +5,8 @@
 
 /// Reads the fixtures.
 mod fixture;
+/// Plays them over sockets.
+mod live;
 /// Plays them against the parser.
 mod parser;
 /// Valid and damaged messages at random.

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod run;
 pub mod schema;
 
@@ -41,6 +42,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Say where a request would go, and why nowhere else
+    Explain(explain::Arguments),
     /// Run a gateway to try things on, with an origin and a configuration of its own
     Demo {
         /// Print the configuration that the demo runs, and nothing else
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run { file } => run::run(file),
         Command::Check { file, format } => check::run(&file, format.into(), &mut out),
+        Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Demo { print_config: true, .. } => demo::print_configuration(&mut out),
         Command::Demo { listen, .. } => demo::run(listen),
         Command::Schema => schema::run(&mut out).map(|()| 0),

@@ -30,17 +30,17 @@ fn listener_changes(old: &Plan, new: &Plan) -> Vec<String> {
     let mut changes = Vec::new();
     for listener in &old.listeners {
         match new.listeners.iter().find(|other| other.name == listener.name) {
-            None => changes.push(format!("listener \"{}\" was removed", listener.name)),
+            None => changes.push(format!("listeners.{} was removed", listener.name)),
             Some(other) if other.address != listener.address => {
                 let (name, was, is) = (&listener.name, listener.address, other.address);
-                changes.push(format!("listener \"{name}\" moved from {was} to {is}"));
+                changes.push(format!("listeners.{name}.address changed from {was} to {is}"));
             }
             Some(_) => {}
         }
     }
     for listener in &new.listeners {
         if old.listeners.iter().all(|other| other.name != listener.name) {
-            changes.push(format!("listener \"{}\" was added", listener.name));
+            changes.push(format!("listeners.{} was added", listener.name));
         }
     }
     changes
@@ -119,14 +119,14 @@ mod tests {
         assert_eq!(
             fixed_changes(&old, &new),
             [
-                "listener \"web\" moved from 127.0.0.1:0 to 127.0.0.1:81",
-                "listener \"tls\" was added",
+                "listeners.web.address changed from 127.0.0.1:0 to 127.0.0.1:81",
+                "listeners.tls was added",
                 "server.workers changed from 2 to \"auto\"",
                 "server.cpus changed from [] to [1]",
                 "admin.address changed from none to 127.0.0.1:9901",
             ]
         );
         new.listeners.clear();
-        assert_eq!(fixed_changes(&old, &new)[0], "listener \"web\" was removed");
+        assert_eq!(fixed_changes(&old, &new)[0], "listeners.web was removed");
     }
 }

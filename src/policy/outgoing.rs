@@ -92,7 +92,10 @@ impl Upward<'_> {
     }
 
     fn write_identity(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"via: 1.1 ");
+        // RFC 9110 7.6.3: the version that the message was received in, not the one it leaves in.
+        out.extend_from_slice(b"via: ");
+        out.extend_from_slice(self.head.version.number().as_bytes());
+        out.push(b' ');
         out.extend_from_slice(self.pseudonym.as_bytes());
         let scheme = self.client.scheme.unwrap_or(self.scheme);
         out.extend_from_slice(b"\r\nx-forwarded-for: ");
@@ -202,7 +205,10 @@ impl Downward<'_> {
             out.extend_from_slice(self.date);
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(b"via: 1.1 ");
+        // RFC 9110 7.6.3: the version that the message was received in, not the one it leaves in.
+        out.extend_from_slice(b"via: ");
+        out.extend_from_slice(self.head.version.number().as_bytes());
+        out.push(b' ');
         out.extend_from_slice(self.pseudonym.as_bytes());
         out.extend_from_slice(b"\r\n");
         if !self.id.is_empty() {

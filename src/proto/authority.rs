@@ -16,28 +16,44 @@ pub fn check(authority: &[u8]) -> Result<(), &'static str> {
     if authority.first() == Some(&b'[') {
         return check_literal(authority);
     }
-    let length = authority.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(authority.len());
-    let (name, port) = authority.split_at(length);
-    check_name(name)?;
-    check_port(port)
+    let mut last = b'.';
+    for (length, byte) in authority.iter().enumerate() {
+        if !is_name_byte(*byte) {
+            check_length(length)?;
+            return check_port(&authority[length..]);
+        }
+        // The first label may not be empty, nor any other but the root's behind the last dot.
+        if *byte == b'.' && last == b'.' {
+            return Err("the host has an empty label");
+        }
+        last = *byte;
+    }
+    check_length(authority.len())
 }
 
-/// Letters, digits, `-`, `.`, `_`, `~`: the unreserved characters.
+/// Letters, digits, `-`, `.`, `_`, `~`: the unreserved characters. An IPv4 address is a name by its characters.
 const fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+    NAME[byte as usize]
 }
 
-/// An IPv4 address is a name by its characters. Empty labels are refused, but for the root's after the last dot.
-fn check_name(name: &[u8]) -> Result<(), &'static str> {
-    // RFC 9110 4.2.1: an http URI with an empty host must be rejected.
-    let Some(first) = name.first() else { return Err("the host is empty or begins with a character no host has") };
-    if name.len() > HOST_BYTES {
-        return Err("the host is too long");
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = byte as u8;
+        table[byte] = character.is_ascii_alphanumeric() || matches!(character, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
     }
-    if *first == b'.' || name.windows(2).any(|pair| pair == b"..") {
-        return Err("the host has an empty label");
+    table
+};
+
+fn check_length(length: usize) -> Result<(), &'static str> {
+    match length {
+        // RFC 9110 4.2.1: an http URI with an empty host must be rejected.
+        0 => Err("the host is empty or begins with a character no host has"),
+        1..=HOST_BYTES => Ok(()),
+        _ => Err("the host is too long"),
     }
-    Ok(())
 }
 
 fn check_literal(authority: &[u8]) -> Result<(), &'static str> {

@@ -114,6 +114,17 @@ pub enum Version {
     Http11,
 }
 
+impl Version {
+    /// `1.0` or `1.1`, as `Via` writes it (RFC 9110 7.6.3).
+    #[must_use]
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+        }
+    }
+}
+
 /// A method. Case-sensitive (RFC 9110 9.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]

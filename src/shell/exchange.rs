@@ -89,11 +89,7 @@ pub async fn exchange<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Next 
     let core = Rc::clone(&down.core);
     let _in_flight = InFlight::begin(&core);
     let mut story = begin(down, work);
-    let decided = route(down, work, &mut story).and_then(|routed| admit(down, work, &story, routed));
-    let next = match decided {
-        Ok(admitted) => serve(down, work, &mut story, admitted).await,
-        Err(fault) => local::fault(down, work, &mut story, fault).await,
-    };
+    let next = tell(down, work, &mut story).await;
     story.record.end(down, work, &story.serving, &story.plan);
     consume(down, work, &story);
     next
@@ -113,15 +109,27 @@ pub async fn refuse<I: Io>(down: &mut Downstream<I>, work: &mut Work, fault: Fau
     next
 }
 
-async fn serve<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: Admitted) -> Next {
+async fn tell<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Next {
     let plan = Rc::clone(&story.plan);
+    if let Err(fault) = normalise(down, work) {
+        return local::fault(down, work, story, fault).await;
+    }
     if let Some(redirect) = &plan.listeners[down.listener.index()].redirect {
         return local::redirect(down, work, story, redirect).await;
     }
+    match route(down, work, story).and_then(|routed| admit(down, work, story, routed)) {
+        Ok(admitted) => serve(down, work, story, &plan, admitted).await,
+        Err(fault) => local::fault(down, work, story, fault).await,
+    }
+}
+
+async fn serve<I: Io>(
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, plan: &Plan, admitted: Admitted,
+) -> Next {
     if work.request.method == Method::Options && outgoing::max_forwards(&work.request, down.inbound.data()) == Some(0) {
         return local::options(down, work, story).await;
     }
-    match &admitted.route(&plan).action {
+    match &admitted.route(plan).action {
         Action::Forward(forward) => forward::forward(down, work, story, &admitted, forward).await,
         Action::Redirect(redirect) => local::redirect(down, work, story, redirect).await,
         Action::Respond(respond) => local::respond(down, work, story, respond).await,
@@ -182,19 +190,21 @@ fn identify<I: Io>(core: &Core<I>, bytes: &[u8], head: &RequestHead, is_trusted:
     }
 }
 
+/// Gives the request the one form that everything after this sees: routes, the forwarded target and the log.
+fn normalise<I: Io>(down: &Downstream<I>, work: &mut Work) -> Result<(), Fault> {
+    let bytes = down.inbound.data();
+    if let Some(host) = work.request.host {
+        canonical_host(host.of(bytes), &mut work.facts.host);
+    }
+    canonical_path(bytes, &work.request, &mut work.facts.path)
+}
+
 /// Finds the route of the canonical request.
-fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Result<Routed, Fault> {
+fn route<I: Io>(down: &Downstream<I>, work: &Work, story: &mut Story<I>) -> Result<Routed, Fault> {
     let Work { request, facts, .. } = work;
     let bytes = down.inbound.data();
-    canonical_path(bytes, request, &mut facts.path)?;
-    if let Some(host) = request.host {
-        canonical_host(host.of(bytes), &mut facts.host);
-    }
     if request.method == Method::Trace {
         return Err(Fault::new(Kind::MethodNotAllowed, Stage::Route, "TRACE is off"));
-    }
-    if story.plan.listeners[down.listener.index()].redirect.is_some() {
-        return Ok(Routed { route: RouteId::new(0), captures: Captures::NONE });
     }
     let question = Question { listener: down.listener, request, bytes, facts };
     match story.plan.router.find(&question) {
@@ -213,10 +223,8 @@ fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story<I>) -> 
 
 /// Decides whether the exchange may go on: limits that are known before the body comes.
 fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Routed) -> Result<Admitted, Fault> {
-    let listener = &story.plan.listeners[down.listener.index()];
-    let limits = story.plan.routes.get(routed.route.index()).map_or(&listener.limits, |route| &route.limits);
     if let RequestBody::Length(length) = work.request.body
-        && length > limits.body
+        && length > story.plan.routes[routed.route.index()].limits.body
     {
         return Err(Fault::new(Kind::BodyTooLarge, Stage::Admit, "Content-Length is over limits.body"));
     }

@@ -26,7 +26,7 @@ use crate::proto::h1::parse::{self, HeadLimits, Progress};
 use crate::proto::head::{Method, RequestBody, Version};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::UpstreamId;
-use crate::words::limits::INTERIM_ANSWERS;
+use crate::words::limits::{INTERIM_ANSWERS, WATCH_AFTER};
 use crate::words::time::Instant;
 
 /// An upstream connection in use.
@@ -42,6 +42,8 @@ pub struct Up<S> {
 
 /// When the upstream must have done what.
 pub struct Deadlines {
+    /// When the exchange began.
+    pub started: Instant,
     /// The whole exchange.
     pub request: Instant,
     first_byte: Duration,
@@ -58,11 +60,11 @@ pub async fn forward<I: Io>(
         return local::fault(down, work, story, fault).await;
     }
     let plan = Rc::clone(&story.plan);
-    let Some(choice) = select(down, story, forward) else {
+    let Some((choice, timeouts)) = select(down, story, forward) else {
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
         return local::fault(down, work, story, fault).await;
     };
-    let deadlines = deadlines(story, admitted, choice);
+    let deadlines = Deadlines::new(story.started, timeouts);
     let mut is_again = false;
     loop {
         let mut up = match connection(down, story, choice, &deadlines, is_again).await {
@@ -70,7 +72,7 @@ pub async fn forward<I: Io>(
             Err(fault) => return local::fault(down, work, story, fault).await,
         };
         story.record.attempts += 1;
-        let mut upload = match begin(down, work, story, admitted, forward, choice) {
+        let mut upload = match begin(down, work, story, admitted, forward, choice, deadlines.idle) {
             Ok(upload) => upload,
             Err(fault) => return local::fault(down, work, story, fault).await,
         };
@@ -110,30 +112,33 @@ fn is_safe(work: &Work, upload: &Upload) -> bool {
     work.request.method.is_idempotent() && upload.was_whole
 }
 
-fn select<I: Io>(down: &Downstream<I>, story: &mut Story<I>, forward: &Forward) -> Option<Choice> {
-    let upstream = split(forward, down.core.io.random())?;
-    let choice = story.serving.borrow_mut().choose(upstream, down.core.io.random())?;
+/// The endpoint to ask, and the timeouts that hold for it.
+fn select<'f, I: Io>(
+    down: &Downstream<I>, story: &mut Story<I>, forward: &'f Forward,
+) -> Option<(Choice, &'f plan::Timeouts)> {
+    let position = split(&forward.targets, || down.core.io.random())?;
+    let choice = story.serving.borrow_mut().choose(forward.targets[position].0, down.core.io.random())?;
     story.record.choice = Some(choice);
-    Some(choice)
+    Some((choice, &forward.timeouts[position]))
 }
 
-fn split(forward: &Forward, random: u64) -> Option<UpstreamId> {
-    if let [(only, _)] = forward.targets[..] {
-        return Some(only);
+fn split(targets: &[(UpstreamId, u32)], random: impl FnOnce() -> u64) -> Option<usize> {
+    if targets.len() == 1 {
+        return Some(0);
     }
-    let weights = forward.targets.iter().map(|(_, weight)| u64::from(*weight));
-    let total = weights.clone().sum();
-    by_weight(weights, total, random).map(|position| forward.targets[position].0)
+    let weights = targets.iter().map(|(_, weight)| u64::from(*weight));
+    by_weight(weights.clone(), weights.sum(), random())
 }
 
-fn deadlines<I: Io>(story: &Story<I>, admitted: &Admitted, choice: Choice) -> Deadlines {
-    let timeouts = &admitted.route(&story.plan).timeouts;
-    let own = &story.plan.upstreams[choice.upstream.index()].timeouts;
-    Deadlines {
-        request: story.started.after(timeouts.request),
-        first_byte: own.first_byte.unwrap_or(timeouts.first_byte),
-        idle: own.idle.unwrap_or(timeouts.idle),
-        connect: own.connect.unwrap_or(timeouts.connect),
+impl Deadlines {
+    fn new(started: Instant, timeouts: &plan::Timeouts) -> Self {
+        Self {
+            started,
+            request: started.after(timeouts.request),
+            first_byte: timeouts.first_byte,
+            idle: timeouts.idle,
+            connect: timeouts.connect,
+        }
     }
 }
 
@@ -177,7 +182,7 @@ pub fn expired(expiry: Expiry, kind: Kind, detail: &'static str) -> Fault {
 /// Writes the head, and what has come of the body, into one message.
 fn begin<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
-    choice: Choice,
+    choice: Choice, idle: Duration,
 ) -> Result<Upload, Fault> {
     write_head(down, work, story, admitted, forward, choice);
     let behind = &down.inbound.data()[work.request.bytes..];
@@ -200,12 +205,11 @@ fn begin<I: Io>(
             }
         }
     }
-    let route = admitted.route(&story.plan);
-    let limits = &route.limits;
+    let limits = &admitted.route(&story.plan).limits;
     if received > limits.body {
         return Err(Fault::new(Kind::BodyTooLarge, Stage::Forward, "the body grew over limits.body"));
     }
-    Ok(Upload::new(buffer, incoming, outgoing, received, limits, &route.timeouts, down.core.io.now()))
+    Ok(Upload::new(buffer, incoming, outgoing, received, limits, idle, down.core.io.now()))
 }
 
 /// Decodes the chunks that came with the head and frames them anew behind it. Returns the payload's length.
@@ -319,19 +323,17 @@ impl Wait {
         if let Poll::Ready(answered) = self.poll_head(cx, &core, work, up, limits) {
             return Poll::Ready(answered);
         }
-        if self.is_sent && is_gone(cx, down, work) {
-            return Poll::Ready(Err(local::gone("the client left before the answer")));
-        }
         let (stalled, stall) = upload.deadline();
         let first_byte = if self.is_sent { self.sent.after(deadlines.first_byte) } else { Instant::NEVER };
         let deadline = deadlines.request.min(first_byte).min(stalled);
-        down.poll_expiry(cx, deadline).map(|expiry| {
-            Err(if deadline == stalled && expiry == Expiry::Deadline {
-                stall
-            } else if deadline == deadlines.request {
-                expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
-            } else {
-                expired(expiry, Kind::FirstByteTimeout, "timeouts.first_byte is over")
+        watch(cx, down, work, self.is_sent, deadlines.started, deadline).map(|end| {
+            Err(match end {
+                End::Gone => local::gone("the client left before the answer"),
+                End::Expired(Expiry::Deadline) if deadline == stalled => stall,
+                End::Expired(expiry) if deadline == deadlines.request => {
+                    expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
+                }
+                End::Expired(expiry) => expired(expiry, Kind::FirstByteTimeout, "timeouts.first_byte is over"),
             })
         })
     }
@@ -369,12 +371,43 @@ impl Wait {
     }
 }
 
+/// Why waiting for the upstream is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The client left.
+    Gone,
+    /// Time is over.
+    Expired(Expiry),
+}
+
+/// Ready when the client has left, or when `deadline` is over.
+///
+/// The read that watches the client is the one that its next request will end, so it costs nothing extra. On a
+/// connection that will carry no other request it would: there the watch begins only when the answer takes long.
+pub fn watch<I: Io>(
+    cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work, may_read: bool, started: Instant, deadline: Instant,
+) -> Poll<End> {
+    let now = down.core.io.now();
+    let begins = if work.request.is_persistent { started } else { started.after(WATCH_AFTER) };
+    if may_read && now >= begins && is_gone(cx, down, work) {
+        return Poll::Ready(End::Gone);
+    }
+    let next = if may_read && now < begins { deadline.min(begins) } else { deadline };
+    match down.poll_expiry(cx, next) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Expiry::Deadline) if down.core.io.now() < deadline => {
+            watch(cx, down, work, may_read, started, deadline)
+        }
+        Poll::Ready(expiry) => Poll::Ready(End::Expired(expiry)),
+    }
+}
+
 /// True when the client is seen to have left. Reads ahead to see it: what comes instead begins the next request.
 ///
 /// Nothing is read behind a pipelined request, nor twice.
-pub fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -> bool {
+fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -> bool {
     let has_more = down.inbound.len() > work.request.bytes && work.request.body == RequestBody::None;
-    if has_more || !work.request.is_persistent || (!down.stream.is_reading() && !down.ahead.is_empty()) {
+    if has_more || (!down.stream.is_reading() && !down.ahead.is_empty()) {
         return false;
     }
     if !down.stream.is_reading() && down.ahead.capacity() == 0 {

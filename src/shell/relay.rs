@@ -13,7 +13,7 @@ use super::buffers::{LARGE_BYTES, STANDARD_BYTES};
 use super::connection::{Downstream, Expiry};
 use super::core::Phase;
 use super::exchange::{Next, Story, connection_of};
-use super::forward::{Deadlines, Up, expired, is_gone};
+use super::forward::{Deadlines, End, Up, expired, watch};
 use super::io::{Io, Stream};
 use super::upload::Upload;
 use super::work::Work;
@@ -188,22 +188,27 @@ impl<S: Stream> Relay<S> {
                 Poll::Pending => break,
             }
         }
-        if upload.is_done && self.up.is_some() && is_gone(cx, down, work) {
-            return Poll::Ready(Err(local::gone("the client left in the answer")));
-        }
-        self.poll_deadline(cx, down, deadlines)
+        self.poll_end(cx, down, work, upload, deadlines)
     }
 
-    fn poll_deadline<I: Io<Stream = S>>(
-        &self, cx: &mut Context<'_>, down: &mut Downstream<I>, deadlines: &Deadlines,
+    /// Ready when the client has left or the time is over.
+    fn poll_end<I: Io<Stream = S>>(
+        &self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work, upload: &Upload, deadlines: &Deadlines,
     ) -> Poll<Result<(), Fault>> {
         let stalled = self.moved.after(deadlines.idle);
-        down.poll_expiry(cx, stalled.min(deadlines.request)).map(|expiry| {
-            Err(match expiry {
-                Expiry::Deadline if stalled < deadlines.request => {
-                    expired(expiry, Kind::UpstreamStalled, "timeouts.idle is over within the answer")
+        // While the client only has to take what is there already, a write tells soon enough that it left.
+        let may_read = upload.is_done && self.up.is_some();
+        let deadline = stalled.min(deadlines.request);
+        watch(cx, down, work, may_read, deadlines.started, deadline).map(|end| {
+            Err(match end {
+                End::Gone => local::gone("the client left in the answer"),
+                End::Expired(Expiry::Deadline) if stalled < deadlines.request => {
+                    let detail = "timeouts.idle is over within the answer";
+                    expired(Expiry::Deadline, Kind::UpstreamStalled, detail)
                 }
-                _ => expired(expiry, Kind::RequestTimeout, "timeouts.request is over within the answer"),
+                End::Expired(expiry) => {
+                    expired(expiry, Kind::RequestTimeout, "timeouts.request is over within the answer")
+                }
             })
         })
     }

@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::buffers::LARGE_BYTES;
 use super::core::Core;
 use super::io::{Io, Stream};
-use crate::plan::{Limits, Timeouts};
+use crate::plan::Limits;
 use crate::proto::h1::chunked::Decoder;
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::BODY_RATE_GRACE;
@@ -48,7 +48,7 @@ impl Upload {
     /// Begins with `buffer`, which holds a head and the first part of the body, framed. `incoming` is what is still to
     /// come, `received` what came of the body already.
     pub fn new(
-        buffer: Buffer, incoming: Incoming, outgoing: Outgoing, received: u64, limits: &Limits, timeouts: &Timeouts,
+        buffer: Buffer, incoming: Incoming, outgoing: Outgoing, received: u64, limits: &Limits, idle: Duration,
         now: Instant,
     ) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Upload {
             received,
             limit: limits.body,
             rate: limits.body_rate,
-            idle: timeouts.idle,
+            idle,
             started: now,
             moved: now,
             was_whole: incoming.is_done(),

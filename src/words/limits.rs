@@ -71,6 +71,9 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub const TICK: Duration = Duration::from_millis(10);
 /// A keep-alive connection that was quiet for this long gives its receive buffer back.
 pub const QUIET_TIME: Duration = Duration::from_millis(1_000);
+/// An answer that takes longer than this is worth watching whether its client is still there, on a connection that
+/// carries no other request.
+pub const WATCH_AFTER: Duration = Duration::from_millis(100);
 /// Accepting pauses this long when the process is out of file descriptors or memory.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -75,9 +75,14 @@ impl Client {
         self.read(false)
     }
 
+    /// The next answer to a HEAD request, final or interim, or why there is none.
+    pub fn try_answer_to_head(&mut self) -> Result<Answer, Broken> {
+        self.read(true)
+    }
+
     /// The answer to a HEAD request.
     pub fn answer_to_head(&mut self) -> Answer {
-        self.read(true).unwrap_or_else(|broken| panic!("no answer to HEAD: {broken:?}"))
+        self.try_answer_to_head().unwrap_or_else(|broken| panic!("no answer to HEAD: {broken:?}"))
     }
 
     /// The next answer's head alone; its body is for the test to read through [`Client::wire`].

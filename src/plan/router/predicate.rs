@@ -1,5 +1,7 @@
 //! What a route asks of a request beyond host and path, compiled.
 
+use std::collections::HashMap;
+
 use super::Subject;
 use super::pattern::Pattern;
 use crate::plan::{Match, On, ValueMatch};
@@ -58,40 +60,73 @@ fn bit(name: &[u8]) -> u16 {
 enum Test {
     Present,
     Exact(Vec<u8>),
-    Pattern(Pattern),
+    /// Position in [`Patterns`].
+    Pattern(u32),
     /// An expression that does not compile holds for nothing: without `check` in front a router fails closed.
     Never,
 }
 
+/// The expressions of a whole table, each kept once however many routes use it.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    list: Vec<Pattern>,
+    /// While compiling: where each went; `None` for one that does not compile.
+    known: HashMap<String, Option<u32>>,
+}
+
+impl Patterns {
+    fn test(&mut self, text: &str) -> Test {
+        let position = match self.known.get(text) {
+            Some(position) => *position,
+            None => {
+                let position = Pattern::new(text).ok().map(|pattern| {
+                    self.list.push(pattern);
+                    self.list.len() as u32 - 1
+                });
+                self.known.insert(text.to_owned(), position);
+                position
+            }
+        };
+        position.map_or(Test::Never, Test::Pattern)
+    }
+
+    /// Forgets what only compiling needs.
+    pub(super) fn seal(&mut self) {
+        self.known = HashMap::new();
+    }
+
+    fn get(&self, position: u32) -> &Pattern {
+        &self.list[position as usize]
+    }
+}
+
 impl Test {
-    fn new(value: &ValueMatch) -> Self {
+    fn new(value: &ValueMatch, patterns: &mut Patterns) -> Self {
         match value {
             ValueMatch::Present => Self::Present,
             ValueMatch::Exact(text) => Self::Exact(text.clone().into_bytes()),
-            ValueMatch::Regex(text) => Self::pattern(text),
+            ValueMatch::Regex(text) => patterns.test(text),
         }
     }
 
-    fn pattern(text: &str) -> Self {
-        Pattern::new(text).map_or(Self::Never, Self::Pattern)
-    }
-
-    fn holds(&self, mut value: impl Iterator<Item = u8>) -> bool {
+    fn holds(&self, mut value: impl Iterator<Item = u8>, patterns: &Patterns) -> bool {
         match self {
             Self::Present => true,
             Self::Exact(bytes) => bytes.iter().all(|byte| value.next() == Some(*byte)) && value.next().is_none(),
-            Self::Pattern(pattern) => pattern.is_match(value),
+            Self::Pattern(position) => patterns.get(*position).is_match(value),
             Self::Never => false,
         }
     }
 
     /// True when no value can satisfy both.
-    fn is_disjoint(&self, other: &Self) -> bool {
+    fn is_disjoint(&self, other: &Self, patterns: &Patterns) -> bool {
         match (self, other) {
             (Self::Never, _) | (_, Self::Never) => true,
             (Self::Present, _) | (_, Self::Present) => false,
-            (Self::Exact(bytes), test) | (test, Self::Exact(bytes)) => !test.holds(bytes.iter().copied()),
-            (Self::Pattern(left), Self::Pattern(right)) => left.is_disjoint(right),
+            (Self::Exact(bytes), test) | (test, Self::Exact(bytes)) => !test.holds(bytes.iter().copied(), patterns),
+            (Self::Pattern(left), Self::Pattern(right)) => {
+                left != right && patterns.get(*left).is_disjoint(patterns.get(*right))
+            }
         }
     }
 }
@@ -114,10 +149,11 @@ pub(super) struct Predicates {
 pub(super) type Rank = (bool, bool, usize, usize);
 
 impl Predicates {
-    pub(super) fn new(source: &Match) -> Self {
-        let tests = |list: &[(String, ValueMatch)]| -> Vec<(String, Test)> {
-            list.iter().map(|(name, value)| (name.clone(), Test::new(value))).collect()
+    pub(super) fn new(source: &Match, patterns: &mut Patterns) -> Self {
+        let mut tests = |list: &[(String, ValueMatch)]| -> Vec<(String, Test)> {
+            list.iter().map(|(name, value)| (name.clone(), Test::new(value, patterns))).collect()
         };
+        let (headers, query) = (tests(&source.headers), tests(&source.query));
         let listeners = match &source.on {
             On::All => None,
             On::Some(list) => {
@@ -130,9 +166,9 @@ impl Predicates {
             listeners,
             methods: Methods::of(&source.methods),
             others: source.methods.iter().filter(|name| bit(name.as_bytes()) == OTHER).cloned().collect(),
-            path: source.path_regex.as_deref().map(Test::pattern),
-            headers: tests(&source.headers),
-            query: tests(&source.query),
+            path: source.path_regex.as_deref().map(|text| patterns.test(text)),
+            headers,
+            query,
         }
     }
 
@@ -147,14 +183,12 @@ impl Predicates {
     }
 
     /// True when everything but the method is as the route asks.
-    pub(super) fn holds(&self, subject: &impl Subject) -> bool {
+    pub(super) fn holds(&self, subject: &impl Subject, patterns: &Patterns) -> bool {
+        let holds = |test: &Test, value: &[u8]| test.holds(value.iter().copied(), patterns);
         self.listeners.as_ref().is_none_or(|list| list.contains(&subject.listener()))
-            && self.path.as_ref().is_none_or(|test| test.holds(subject.path().iter().copied()))
-            && self
-                .headers
-                .iter()
-                .all(|(name, test)| subject.any_field(name, &mut |value| test.holds(value.iter().copied())))
-            && self.query.iter().all(|(name, test)| any_query(subject.query(), name, test))
+            && self.path.as_ref().is_none_or(|test| holds(test, subject.path()))
+            && self.headers.iter().all(|(name, test)| subject.any_field(name, &mut |value| holds(test, value)))
+            && self.query.iter().all(|(name, test)| any_query(subject.query(), name, test, patterns))
     }
 
     /// True when the route names `method`, which has no bit of its own.
@@ -168,12 +202,12 @@ impl Predicates {
     }
 
     /// True when no request can satisfy both.
-    pub(super) fn is_disjoint(&self, other: &Self) -> bool {
+    pub(super) fn is_disjoint(&self, other: &Self, patterns: &Patterns) -> bool {
         self.has_other_listeners(other)
             || self.has_other_methods(other)
-            || is_disjoint_somewhere(&self.headers, &other.headers)
-            || is_disjoint_somewhere(&self.query, &other.query)
-            || matches!((&self.path, &other.path), (Some(left), Some(right)) if left.is_disjoint(right))
+            || is_disjoint_somewhere(&self.headers, &other.headers, patterns)
+            || is_disjoint_somewhere(&self.query, &other.query, patterns)
+            || matches!((&self.path, &other.path), (Some(left), Some(right)) if left.is_disjoint(right, patterns))
     }
 
     /// The value that the field or query parameter `name` must have, if it is one.
@@ -224,19 +258,20 @@ pub(super) fn method_names(methods: Methods) -> impl Iterator<Item = &'static st
 
 /// True when a name in both lists has tests that no one value satisfies. A request with two lines of that name could
 /// still satisfy both; the router's order decides then (docs/routing.md, "Ties").
-fn is_disjoint_somewhere(left: &[(String, Test)], right: &[(String, Test)]) -> bool {
-    left.iter().any(|(name, test)| right.iter().any(|(other, their)| name == other && test.is_disjoint(their)))
+fn is_disjoint_somewhere(left: &[(String, Test)], right: &[(String, Test)], patterns: &Patterns) -> bool {
+    left.iter()
+        .any(|(name, test)| right.iter().any(|(other, their)| name == other && test.is_disjoint(their, patterns)))
 }
 
 /// True when some parameter `name` of `query` satisfies `test`.
-fn any_query(query: Option<&[u8]>, name: &str, test: &Test) -> bool {
+fn any_query(query: Option<&[u8]>, name: &str, test: &Test, patterns: &Patterns) -> bool {
     let Some(query) = query else { return false };
     query.split(|byte| *byte == b'&').any(|pair| {
         let (own, value) = match memchr::memchr(b'=', pair) {
             Some(equals) => (&pair[..equals], &pair[equals + 1..]),
             None => (pair, &pair[pair.len()..]),
         };
-        decoded(own).eq(name.bytes()) && test.holds(decoded(value))
+        decoded(own).eq(name.bytes()) && test.holds(decoded(value), patterns)
     })
 }
 
@@ -268,6 +303,7 @@ mod tests {
     #[test]
     fn any_occurrence_of_a_query_parameter_counts() {
         let exact = Test::Exact(b"2".to_vec());
+        let none = Patterns::default();
         for (query, expected) in [
             ("a=1&a=2", true),
             ("%61=2", true),
@@ -277,9 +313,9 @@ mod tests {
             ("a", false),
             ("", false),
         ] {
-            assert_eq!(any_query(Some(query.as_bytes()), "a", &exact), expected, "{query}");
+            assert_eq!(any_query(Some(query.as_bytes()), "a", &exact, &none), expected, "{query}");
         }
-        assert!(any_query(Some(b"x&a"), "a", &Test::Present));
-        assert!(!any_query(None, "a", &Test::Present));
+        assert!(any_query(Some(b"x&a"), "a", &Test::Present, &none));
+        assert!(!any_query(None, "a", &Test::Present, &none));
     }
 }

@@ -5,24 +5,24 @@
 //! tie unless they are proven disjoint: by listeners, by methods, by tests of one field or query parameter that no
 //! one value satisfies, or by `path_regex`. What cannot be proven counts as a tie.
 
-use super::predicate::{Part, Predicates};
+use super::predicate::{Part, Patterns, Predicates};
 
 /// Groups up to this size are compared pair by pair at once.
 const SMALL: usize = 16;
 
 /// Adds to `ties`, for each member of `group` that ties with an earlier one, that pair. Members are positions in
 /// `predicates`, in order. One pair per member: a thousand equal routes are a thousand ties, not half a million.
-pub(super) fn find(group: &[u32], predicates: &[Predicates], ties: &mut Vec<(u32, u32)>) {
+pub(super) fn find(group: &[u32], predicates: &[Predicates], patterns: &Patterns, ties: &mut Vec<(u32, u32)>) {
     match (group.len() > SMALL).then(|| split(group, predicates)).flatten() {
-        Some(parts) => parts.iter().for_each(|part| find(part, predicates, ties)),
-        None => pairs(group, predicates, ties),
+        Some(parts) => parts.iter().for_each(|part| find(part, predicates, patterns, ties)),
+        None => pairs(group, predicates, patterns, ties),
     }
 }
 
-fn pairs(group: &[u32], predicates: &[Predicates], ties: &mut Vec<(u32, u32)>) {
+fn pairs(group: &[u32], predicates: &[Predicates], patterns: &Patterns, ties: &mut Vec<(u32, u32)>) {
     for (position, member) in group.iter().enumerate() {
         let own = &predicates[*member as usize];
-        let earlier = group[..position].iter().find(|other| !own.is_disjoint(&predicates[**other as usize]));
+        let earlier = group[..position].iter().find(|other| !own.is_disjoint(&predicates[**other as usize], patterns));
         ties.extend(earlier.map(|other| (*other, *member)));
     }
 }

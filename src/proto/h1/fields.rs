@@ -43,20 +43,21 @@ pub(super) struct Facts {
 pub(super) fn collect(
     buffer: &[u8], end: usize, headers: &[httparse::Header<'_>], lines: &mut Vec<Line>,
 ) -> Result<Facts, Fault> {
-    let mut facts = Facts::default();
     lines.clear();
-    for header in headers {
+    let mut is_strict = ends_a_line(buffer, end - 2) && ends_a_line(buffer, end);
+    lines.extend(headers.iter().map(|header| {
         let name = span_in(buffer, header.name.as_bytes());
-        check_line_end(buffer, name.start as usize)?;
-        let value = span_in(buffer, header.value);
         let known = Known::of(header.name.as_bytes());
-        lines.push(Line { name, value, known, hop: known.is_hop() });
-        if known != Known::Other {
-            facts.note(known, value, header.value)?;
-        }
+        is_strict &= ends_a_line(buffer, name.start as usize);
+        Line { name, value: span_in(buffer, header.value), known, hop: known.is_hop() }
+    }));
+    if !is_strict {
+        return Err(bad("a line ends in a bare LF"));
     }
-    check_line_end(buffer, end - 2)?;
-    check_line_end(buffer, end)?;
+    let mut facts = Facts::default();
+    for line in lines.iter().filter(|line| line.known != Known::Other) {
+        facts.note(line.known, line.value, buffer)?;
+    }
     if facts.nominations > 0 {
         mark_nominated(buffer, lines);
     }
@@ -64,19 +65,23 @@ pub(super) fn collect(
 }
 
 /// RFC 9112 2.2 lets a recipient take a bare LF for a line end. We refuse: two parsers that differ in this see
-/// different heads. Whoever stands before `at` was a line, and httparse takes CR only before LF.
-fn check_line_end(buffer: &[u8], at: usize) -> Result<(), Fault> {
-    if buffer[..at].ends_with(b"\r\n") { Ok(()) } else { Err(bad("a line ends in a bare LF")) }
+/// different heads. What stands before `at` was a line, and httparse takes CR only before LF.
+#[inline]
+fn ends_a_line(buffer: &[u8], at: usize) -> bool {
+    buffer[..at].ends_with(b"\r\n")
 }
 
 /// Where `part`, a slice of `buffer`, lies in it.
+#[inline]
 pub(super) fn span_in(buffer: &[u8], part: &[u8]) -> Span {
     let start = part.as_ptr() as usize - buffer.as_ptr() as usize;
     Span { start: start as u32, end: (start + part.len()) as u32 }
 }
 
 impl Facts {
-    fn note(&mut self, known: Known, span: Span, value: &[u8]) -> Result<(), Fault> {
+    #[inline]
+    fn note(&mut self, known: Known, span: Span, buffer: &[u8]) -> Result<(), Fault> {
+        let value = span.of(buffer);
         match known {
             Known::Host => {
                 self.hosts += 1;
