@@ -18,6 +18,10 @@ mod errors;
 mod forwarding;
 /// Who the client is, and what an exchange is called.
 mod identity;
+/// What comes before the final answer.
+mod interim;
+/// How long connections live, and that no message bleeds into the next.
+mod keepalive;
 /// The process obeys signals, takes new configurations, drains, and stays small.
 mod lifecycle;
 /// Each limit has its status and is reached exactly.
