@@ -1,4 +1,4 @@
-//! A request and its answer on their way through: what stays, what goes, what is added, and when connections end.
+//! A request and its answer on their way through: what stays, what goes, what is added.
 
 use super::support::wire::Framing;
 use super::support::{Gateway, Origin, Reply};
@@ -29,76 +29,6 @@ fn bytes_beyond_ascii_in_a_field_value_pass_through() {
 }
 
 #[test]
-fn many_requests_on_one_connection_share_one_upstream_connection() {
-    let origin = Origin::answering(|request| Reply::text(request.target.clone()));
-    let mut client = Gateway::before(&origin).into_client();
-    for number in 0..20 {
-        assert_eq!(client.get(&format!("/{number}")).text(), format!("/{number}"));
-    }
-    assert_eq!(origin.connections(), 1);
-}
-
-#[test]
-fn pipelined_requests_are_answered_in_their_order() {
-    let origin = Origin::answering(|request| Reply::text(request.target.clone()));
-    let mut client = Gateway::before(&origin).into_client();
-    let requests: String = (0..50).map(|number| format!("GET /{number} HTTP/1.1\r\nhost: test\r\n\r\n")).collect();
-    client.send(requests);
-    for number in 0..50 {
-        assert_eq!(client.answer().text(), format!("/{number}"));
-    }
-    assert_eq!(origin.requests().len(), 50);
-}
-
-#[test]
-fn pipelined_requests_with_bodies_do_not_bleed_into_each_other() {
-    let origin = Origin::answering(|request| Reply::text(request.body.clone()));
-    let mut client = Gateway::before(&origin).into_client();
-    client.send(
-        "POST /1 HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\nfirst\
-         POST /2 HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n\
-         GET /3 HTTP/1.1\r\nhost: test\r\n\r\n",
-    );
-    let answers = [client.answer(), client.answer(), client.answer()];
-    assert_eq!(answers.each_ref().map(|answer| answer.text()), ["first", "second", ""]);
-}
-
-#[test]
-fn an_answer_to_head_keeps_its_length_and_has_no_body() {
-    let origin = Origin::answering(|_| Reply::text("twelve bytes"));
-    let mut client = Gateway::before(&origin).into_client();
-    let answer = client.ask("HEAD /x HTTP/1.1\r\nhost: test\r\n\r\n");
-    assert_eq!((answer.status, answer.field("content-length")), (200, Some("12")));
-    assert_eq!(client.get("/y").text(), "twelve bytes");
-    assert_eq!(origin.requests()[0].method, "HEAD");
-    assert_eq!(origin.connections(), 1);
-}
-
-#[test]
-fn answers_without_a_body_leave_the_connection_usable() {
-    let origin = Origin::playing(|connection| {
-        while let Ok(request) = connection.request() {
-            // RFC 9110 8.6: a 304 may say the length of the body it does not have.
-            connection.send(match request.target.as_str() {
-                "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
-                "/304" => "HTTP/1.1 304 Not Modified\r\ncontent-length: 500\r\netag: \"x\"\r\n\r\n",
-                _ => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
-            });
-        }
-    });
-    let mut client = Gateway::before(&origin).into_client();
-    for _ in 0..2 {
-        let no_content = client.get("/204");
-        assert_eq!((no_content.status, no_content.fields.has("content-length")), (204, false));
-        assert!(!no_content.fields.has("transfer-encoding"));
-        let not_modified = client.get("/304");
-        assert_eq!((not_modified.status, not_modified.field("etag")), (304, Some("\"x\"")));
-        assert_eq!(client.get("/200").text(), "ok");
-    }
-    assert_eq!(origin.connections(), 1);
-}
-
-#[test]
 fn a_method_that_nobody_registered_is_forwarded() {
     let origin = Origin::answering(|_| Reply::status(204));
     let mut client = Gateway::before(&origin).into_client();
@@ -112,84 +42,6 @@ fn a_query_carries_its_body() {
     let mut client = Gateway::before(&origin).into_client();
     let answer = client.ask("QUERY /search HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\na=b");
     assert_eq!((answer.text(), origin.request().method.as_str()), ("a=b", "QUERY"));
-}
-
-#[test]
-fn a_client_that_says_close_is_answered_and_closed() {
-    let origin = Origin::answering(|_| Reply::text("last"));
-    let gateway = Gateway::before(&origin);
-    let mut client = gateway.client();
-    let answer = client.ask("GET / HTTP/1.1\r\nhost: test\r\nConnection: Close\r\n\r\n");
-    assert_eq!((answer.text(), answer.field("connection")), ("last", Some("close")));
-    client.expect_close();
-    // Only the client asked for the end: the upstream connection stays.
-    gateway.client().get("/");
-    assert_eq!(origin.connections(), 1);
-}
-
-#[test]
-fn an_http_1_0_client_is_answered_in_full_and_closed() {
-    let origin = Origin::playing(|connection| {
-        while connection.request().is_ok() {
-            connection.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n");
-        }
-    });
-    let mut client = Gateway::before(&origin).into_client();
-    // RFC 9112 6.1: no transfer coding to a client that did not say HTTP/1.1.
-    let answer = client.ask("GET / HTTP/1.0\r\n\r\n");
-    assert_eq!((answer.framing, answer.text()), (Framing::UntilClose, "abcdef"));
-    assert!(!answer.fields.has("transfer-encoding"));
-}
-
-#[test]
-fn an_http_1_0_client_may_ask_to_keep_the_connection() {
-    let origin = Origin::answering(|_| Reply::text("ok"));
-    let mut client = Gateway::before(&origin).into_client();
-    let answer = client.ask("GET / HTTP/1.0\r\nhost: test\r\nconnection: keep-alive\r\n\r\n");
-    if answer.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive")) {
-        assert_eq!(client.ask("GET / HTTP/1.0\r\nhost: test\r\n\r\n").text(), "ok");
-    }
-    client.expect_close();
-}
-
-#[test]
-fn an_upstream_that_says_close_ends_its_own_connection_only() {
-    let origin = Origin::playing(|connection| {
-        if connection.request().is_ok() {
-            connection.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
-        }
-    });
-    let mut client = Gateway::before(&origin).into_client();
-    for _ in 0..3 {
-        let answer = client.get("/");
-        assert_eq!((answer.text(), answer.fields.has("connection")), ("ok", false));
-    }
-    assert_eq!(origin.connections(), 3);
-}
-
-#[test]
-fn an_answer_that_ends_with_its_connection_is_delivered_whole() {
-    let origin = Origin::playing(|connection| {
-        if connection.request().is_ok() {
-            connection.send("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nall of it");
-        }
-    });
-    let mut client = Gateway::before(&origin).into_client();
-    for _ in 0..2 {
-        let answer = client.get("/");
-        assert_eq!((answer.text(), answer.framing), ("all of it", Framing::Chunked));
-    }
-}
-
-#[test]
-fn an_http_1_0_upstream_is_understood() {
-    let origin = Origin::playing(|connection| {
-        if connection.request().is_ok() {
-            connection.send("HTTP/1.0 200 OK\r\n\r\nold");
-        }
-    });
-    let answer = Gateway::before(&origin).into_client().get("/");
-    assert_eq!((answer.version.as_str(), answer.text()), ("HTTP/1.1", "old"));
 }
 
 #[test]
@@ -340,95 +192,6 @@ fn connect_and_trace_go_nowhere() {
 }
 
 #[test]
-fn interim_answers_are_forwarded_before_the_final_one() {
-    let origin = Origin::playing(|connection| {
-        while connection.request().is_ok() {
-            connection.send("HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n");
-            connection.send("HTTP/1.1 103 Early Hints\r\nlink: </b.css>; rel=preload\r\n\r\n");
-            connection.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-        }
-    });
-    let gateway = Gateway::before(&origin);
-    let mut client = gateway.client();
-    client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
-    let hints = [client.answer(), client.answer()];
-    assert_eq!(hints.each_ref().map(|hint| hint.status), [103, 103]);
-    assert_eq!(hints[1].field("link"), Some("</b.css>; rel=preload"));
-    assert_eq!(client.answer().text(), "ok");
-    // RFC 9110 15.2: a client of HTTP/1.0 knows no interim answer.
-    assert_eq!(gateway.client().ask("GET / HTTP/1.0\r\nhost: test\r\n\r\n").status, 200);
-}
-
-#[test]
-fn a_storm_of_interim_answers_is_the_upstreams_fault() {
-    let origin = Origin::playing(|connection| {
-        while connection.request().is_ok() {
-            connection.send("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000));
-        }
-    });
-    let mut client = Gateway::before(&origin).into_client();
-    client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
-    let mut hints = 0;
-    let last = loop {
-        match client.answer() {
-            answer if answer.status == 103 => hints += 1,
-            answer => break answer,
-        }
-    };
-    assert_eq!((last.status, hints), (502, 8));
-}
-
-#[test]
-fn a_client_that_waits_for_100_gets_the_origins() {
-    let origin = Origin::playing(|connection| {
-        let request = connection.request_head().expect("a head comes before its body");
-        assert_eq!(request.field("expect"), Some("100-continue"));
-        connection.send("HTTP/1.1 100 Continue\r\n\r\n");
-        assert_eq!(connection.wire().bytes(4).as_deref(), Ok(b"body".as_slice()));
-        connection.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-        connection.await_end();
-    });
-    let mut client = Gateway::before(&origin).into_client();
-    client.send("POST / HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
-    assert_eq!(client.answer().status, 100);
-    client.send("body");
-    assert_eq!(client.answer().status, 200);
-}
-
-#[test]
-fn a_client_that_waits_for_100_may_be_refused_instead() {
-    let origin = Origin::playing(|connection| {
-        if connection.request_head().is_ok() {
-            connection.send("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno");
-            connection.await_end();
-        }
-    });
-    let mut client = Gateway::before(&origin).into_client();
-    client.send("POST / HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
-    let answer = client.answer();
-    assert_eq!((answer.status, answer.text()), (403, "no"));
-}
-
-#[test]
-fn an_unknown_expectation_is_refused() {
-    let origin = Origin::answering(|_| Reply::status(204));
-    let mut client = Gateway::before(&origin).into_client();
-    assert_eq!(client.ask("GET / HTTP/1.1\r\nhost: test\r\nexpect: the-unexpected\r\n\r\n").status, 417);
-    assert_eq!(origin.connections(), 0);
-}
-
-#[test]
-fn an_upgrade_nobody_asked_for_is_not_a_tunnel() {
-    let origin = Origin::playing(|connection| {
-        if connection.request().is_ok() {
-            connection.send("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nraw bytes");
-            connection.await_end();
-        }
-    });
-    assert_eq!(Gateway::before(&origin).into_client().get("/").status, 502);
-}
-
-#[test]
 fn what_is_no_http_answer_is_the_upstreams_fault() {
     for wire in [
         "SSH-2.0-OpenSSH_9.2\r\n",
@@ -463,4 +226,18 @@ fn a_unix_socket_is_an_endpoint_like_any_other() {
     assert_eq!(client.get("/").text(), "local");
     assert_eq!(client.get("/").text(), "local");
     assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn a_request_that_may_go_no_further_is_answered_here() {
+    let origin = Origin::answering(|_| Reply::status(204));
+    let mut client = Gateway::before(&origin).into_client();
+    let answer = client.ask("OPTIONS / HTTP/1.1\r\nhost: test\r\nmax-forwards: 0\r\n\r\n");
+    assert_eq!((answer.status, origin.connections()), (200, 0));
+    client.ask("OPTIONS / HTTP/1.1\r\nhost: test\r\nmax-forwards: 7\r\n\r\n");
+    // RFC 9110 7.6.2 counts for OPTIONS and TRACE only.
+    client.ask("GET / HTTP/1.1\r\nhost: test\r\nmax-forwards: 0\r\n\r\n");
+    let requests = origin.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].field("max-forwards"), Some("6"));
 }

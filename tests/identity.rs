@@ -44,6 +44,31 @@ fn a_trusted_proxy_speaks_for_its_client() {
 }
 
 #[test]
+fn the_client_is_the_first_hop_from_the_right_that_nobody_vouches_for() {
+    let origin = Origin::answering(|_| Reply::status(204));
+    let endpoint = origin.endpoint();
+    let gateway = Gateway::start(&format!(
+        "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.0/8\", \"192.0.2.0/24\"]\n\
+         [routes.all]\npath = \"/*\"\nupstream = {{ endpoints = [\"{endpoint}\"] }}\nrequest = {{ set = {{ x-client = \"{{client.ip}}\" }} }}\n"
+    ));
+    let mut client = gateway.client();
+    for (claim, expected) in [
+        ("x-forwarded-for: 203.0.113.7", "203.0.113.7"),
+        ("x-forwarded-for: 203.0.113.7, 192.0.2.9", "203.0.113.7"),
+        ("x-forwarded-for: 198.51.100.1, 203.0.113.7, 192.0.2.9, 192.0.2.8", "203.0.113.7"),
+        ("x-forwarded-for: 198.51.100.1\r\nx-forwarded-for: 203.0.113.7", "203.0.113.7"),
+        ("x-forwarded-for: 192.0.2.1", "192.0.2.1"),
+        ("x-forwarded-for: 203.0.113.7, nonsense, 192.0.2.9", "192.0.2.9"),
+        ("x-forwarded-for: 2001:db8::7", "2001:db8::7"),
+        ("x-real-ip: 203.0.113.7", "127.0.0.1"),
+        ("x-nothing: 1", "127.0.0.1"),
+    ] {
+        client.ask(&format!("GET / HTTP/1.1\r\nhost: test\r\n{claim}\r\n\r\n"));
+        assert_eq!(origin.requests().last().expect("it came").field("x-client"), Some(expected), "{claim}");
+    }
+}
+
+#[test]
 fn a_request_id_is_made_for_a_stranger_and_told_to_both_sides() {
     let origin = Origin::answering(|_| Reply::status(204).with("x-request-id", "the-origins"));
     let mut client = Gateway::before(&origin).into_client();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::support::process::Process;
-use super::support::{Gate, Origin, Reply, eventually};
+use super::support::{Client, Gate, Origin, Reply, eventually};
 
 /// A configuration that forwards everything to `origin`.
 fn config(origin: &Origin, more: &str) -> String {
@@ -37,6 +37,27 @@ fn a_told_process_finishes_what_it_has_and_ends_well() {
         assert_eq!((answer.text(), answer.field("connection")), ("finished", Some("close")));
         assert!(process.await_exit().success());
     }
+}
+
+#[test]
+fn a_draining_process_is_not_ready_but_lives() {
+    let gate = Arc::new(Gate::default());
+    let way = Arc::clone(&gate);
+    let origin = Origin::answering(move |_| {
+        way.pass();
+        Reply::status(204)
+    });
+    let process = Process::run(&config(&origin, "[admin]\naddress = \"127.0.0.1:0\"\n"));
+    let mut admin = Client::connect(process.address_of("admin listening "));
+    assert_eq!(admin.get("/readyz").status, 200);
+    let mut busy = process.client();
+    busy.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    origin.await_request(1);
+    process.signal("TERM");
+    eventually("not ready", || (admin.get("/readyz").status == 503).then_some(()));
+    assert_eq!(admin.get("/healthz").status, 200);
+    gate.open();
+    assert_eq!(busy.answer().status, 204);
 }
 
 #[test]
@@ -122,6 +143,52 @@ fn a_hangup_reopens_the_access_log() {
 }
 
 #[test]
+fn idle_connections_hold_almost_nothing() {
+    const CONNECTIONS: usize = 1000;
+    const BYTES_EACH_MAX: u64 = 4096;
+    let origin = Origin::answering(|_| Reply::status(204));
+    let process = Process::run(&config(&origin, ""));
+    process.client().get("/");
+    let before = process.resident_bytes();
+    let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| process.client()).collect();
+    // Each has served, one at a time: what stays is what an idle connection holds, not what so many exchanges need.
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 204);
+    }
+    eventually("the buffers' return", || {
+        let growth = process.resident_bytes().saturating_sub(before);
+        (growth < CONNECTIONS as u64 * BYTES_EACH_MAX).then_some(())
+    });
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 204);
+    }
+}
+
+#[test]
+fn a_process_out_of_descriptors_pauses_and_goes_on() {
+    const DESCRIPTORS: usize = 64;
+    let origin = Origin::answering(|_| Reply::status(204));
+    let text = config(&origin, "[admin]\naddress = \"127.0.0.1:0\"\n");
+    let process = Process::run_with_descriptors(&text, DESCRIPTORS);
+    let mut first = process.client();
+    assert_eq!(first.get("/").status, 204);
+    let mut admin = Client::connect(process.address_of("admin listening "));
+    let pauses = |admin: &mut Client| {
+        let page = admin.get("/metrics");
+        let sample = page.text().lines().find(|line| line.starts_with("ringway_accept_pauses_total"));
+        sample.and_then(|line| line.rsplit(' ').next()).and_then(|count| count.parse::<u64>().ok()).expect("a counter")
+    };
+    // The kernel takes all of them; the gateway cannot.
+    let crowd: Vec<_> = (0..2 * DESCRIPTORS).map(|_| process.client()).collect();
+    let some = eventually("a pause", || Some(pauses(&mut admin)).filter(|count| *count > 0));
+    // Those it has are served, and it does not spin: a pause is 100 ms, where a loop would fail a million times a second.
+    assert_eq!(first.get("/").status, 204);
+    assert!(some < 1000, "{some} failed accepts");
+    drop(crowd);
+    assert_eq!(process.client().get("/").status, 204);
+}
+
+#[test]
 fn a_body_of_any_size_costs_no_memory() {
     const BODY_BYTES: u64 = 256 << 20;
     const GROWTH_BYTES_MAX: u64 = 8 << 20;
@@ -145,7 +212,7 @@ fn a_body_of_any_size_costs_no_memory() {
     let process =
         Process::run(&config(&origin, "[defaults]\nlimits = { body = \"1GiB\" }\ntimeouts = { request = \"none\" }\n"));
     let mut client = process.client();
-    let up = |client: &mut super::support::Client, bytes: u64| {
+    let up = |client: &mut Client, bytes: u64| {
         client.send(format!("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {bytes}\r\n\r\n"));
         for _ in 0..bytes >> 20 {
             client.send(vec![b'x'; 1 << 20]);

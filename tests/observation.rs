@@ -167,6 +167,26 @@ fn the_metrics_count_what_happened() {
 }
 
 #[test]
+fn workers_share_a_listener_and_their_counts_are_summed() {
+    let origin = Origin::answering(|_| Reply::status(204));
+    let endpoint = origin.endpoint();
+    let gateway = Gateway::start(&format!(
+        "[server]\nworkers = 2\n[listeners.web]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+         [routes.all]\npath = \"/*\"\nupstream = {{ endpoints = [\"{endpoint}\"] }}\n"
+    ));
+    for _ in 0..40 {
+        assert_eq!(gateway.client().get("/").status, 204);
+    }
+    assert_eq!(gateway.metric("ringway_workers"), 2.0);
+    eventually("forty requests", || (gateway.metric("ringway_requests_total") == 40.0).then_some(()));
+    // The kernel deals connections by a hash: that one worker gets none of forty is a matter of 10^-12.
+    for worker in 0..2 {
+        let opened = format!("ringway_connections_opened_total{{listener=\"web\",worker=\"{worker}\"}}");
+        assert!(gateway.metric(&opened) > 0.0, "worker {worker} got no connection");
+    }
+}
+
+#[test]
 fn the_metrics_page_is_what_prometheus_reads() {
     let origin = Origin::answering(|_| Reply::status(204));
     let gateway = Gateway::before(&origin);

@@ -18,6 +18,10 @@ mod errors;
 mod forwarding;
 /// Who the client is, and what an exchange is called.
 mod identity;
+/// What comes before the final answer.
+mod interim;
+/// How long connections live, and that no message bleeds into the next.
+mod keepalive;
 /// The process obeys signals, takes new configurations, drains, and stays small.
 mod lifecycle;
 /// Each limit has its status and is reached exactly.
@@ -37,6 +41,8 @@ mod timeouts;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;
+/// The Gateway API's conformance cases, as far as they speak of what is built.
+mod gateway_api;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.

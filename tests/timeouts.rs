@@ -57,6 +57,22 @@ fn a_request_body_that_stalls_is_408() {
 }
 
 #[test]
+fn a_request_body_that_drips_is_408() {
+    let origin = Origin::answering(|_| Reply::status(204));
+    let mut client = Gateway::before(&origin).into_client();
+    client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n");
+    // Never idle, never fast: a byte now and then, until the gateway has had enough (10 s of grace, then 240 B/s).
+    client.wire().tcp().set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("a timeout above zero");
+    while client.wire().tcp().peek(&mut [0]).is_err() {
+        client.try_send("x");
+    }
+    client.wire().tcp().set_read_timeout(Some(super::support::PATIENCE)).expect("a timeout above zero");
+    expect_problem(&mut client, 408, "body-timeout", "http_request_error");
+    client.expect_end();
+    assert_eq!(origin.requests(), []);
+}
+
+#[test]
 fn a_connect_that_is_refused_is_502() {
     let mut client = Gateway::before(&Origin::refusing()).into_client();
     client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
@@ -213,4 +229,31 @@ fn a_route_may_have_deadlines_of_its_own() {
          [routes.hasty]\npath = \"/hasty\"\nupstream = \"slow\"\ntimeouts = {{ first_byte = \"200ms\" }}\n"
     ));
     assert_eq!(gateway.client().get("/hasty").status, 504);
+}
+
+#[test]
+fn an_upstream_may_have_deadlines_of_its_own() {
+    let origin = Origin::playing(|connection| {
+        if connection.request().is_ok() {
+            connection.await_end();
+        }
+    });
+    let endpoint = origin.endpoint();
+    let gateway = Gateway::with(&format!(
+        "[upstreams.slow]\nendpoints = [\"{endpoint}\"]\ntimeouts = {{ first_byte = \"200ms\" }}\n\
+         [routes.all]\npath = \"/*\"\nupstream = \"slow\"\n"
+    ));
+    assert_eq!(gateway.client().get("/").status, 504);
+}
+
+#[test]
+fn an_upstream_without_a_usable_endpoint_is_503() {
+    let origin = Origin::answering(|_| Reply::status(204));
+    let endpoint = origin.endpoint();
+    let gateway = Gateway::with(&format!(
+        "[routes.all]\npath = \"/*\"\nupstream = {{ endpoints = [{{ url = \"{endpoint}\", weight = 0 }}] }}\n"
+    ));
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    expect_problem(&mut client, 503, "no-endpoint", "destination_unavailable");
 }

@@ -28,10 +28,21 @@ struct Said {
 impl Process {
     /// Starts the gateway with this configuration; its listener `web` is up when this returns.
     pub fn run(config: &str) -> Self {
+        Self::spawn(config, Command::new(env!("CARGO_BIN_EXE_ringway")))
+    }
+
+    /// As [`Process::run`], with at most `count` file descriptors.
+    pub fn run_with_descriptors(config: &str, count: usize) -> Self {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit -n {count}; exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_ringway"));
+        Self::spawn(config, shell)
+    }
+
+    fn spawn(config: &str, mut command: Command) -> Self {
         let directory = Directory::new();
         let path = directory.path().join("ringway.toml");
         fs::write(&path, config).expect("the directory takes files");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ringway"))
+        let mut child = command
             .arg("run")
             .arg(&path)
             .stdin(Stdio::null())
@@ -55,7 +66,12 @@ impl Process {
 
     /// Where the listener of this name listens.
     pub fn address(&self, listener: &str) -> SocketAddr {
-        let line = self.await_line(&format!("listening listener={listener} "));
+        self.address_of(&format!("listening listener={listener} "))
+    }
+
+    /// The address in the first line on standard error that contains `part`.
+    pub fn address_of(&self, part: &str) -> SocketAddr {
+        let line = self.await_line(part);
         let address = line.split("address=").nth(1).expect("the line says where").split(' ').next();
         address.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}"))
     }
