@@ -4,7 +4,7 @@
 
 use divan::{Bencher, black_box};
 use ringway::plan::router::{Router, Subject};
-use ringway::plan::{Match, On};
+use ringway::plan::{Match, On, load_text};
 use ringway::proto::path::canonicalise;
 use ringway::words::ids::{ListenerId, RouteId};
 
@@ -60,31 +60,30 @@ fn table(routes: usize) -> Vec<Match> {
     (0..routes).map(wanted).collect()
 }
 
-/// One request for each of up to 4,096 routes spread over the table.
+/// Requests for up to 4,096 routes spread over the table, in an order that no prefetcher knows.
 fn requests(routes: usize) -> Vec<(String, String)> {
-    let step = (routes / 4096).max(1) | 1;
-    let numbers = (0..routes).step_by(step);
-    table(routes)
-        .into_iter()
-        .enumerate()
-        .filter(|(number, _)| numbers.clone().any(|wanted| wanted == *number))
-        .map(|(_, wanted)| (wanted.hosts[0].clone(), wanted.path.replace("{id}", "4711").replace('*', "a/b.css")))
-        .collect()
+    let table = table(routes);
+    let count = routes.min(4_096).next_power_of_two();
+    // An odd multiplier permutes the positions.
+    let spread = |position: usize| position.wrapping_mul(2_654_435_761) % routes;
+    let request =
+        |wanted: &Match| (wanted.hosts[0].clone(), wanted.path.replace("{id}", "4711").replace('*', "a/b.css"));
+    (0..count).map(|position| request(&table[spread(position)])).collect()
 }
 
-#[divan::bench(args = [10, 1_000, 10_000, 100_000])]
+#[divan::bench(args = [10, 1_000, 10_000, 100_000], sample_count = 50, sample_size = 8_192)]
 fn find(bencher: Bencher<'_, '_>, routes: usize) {
     let router = Router::compile(&table(routes)).expect("the table has no ties");
     let requests = requests(routes);
     let mut next = 0;
     bencher.bench_local(|| {
-        next = (next + 1) % requests.len();
+        next = (next + 1) & (requests.len() - 1);
         let (host, path) = &requests[next];
         router.find(black_box(&Request { host, path }))
     });
 }
 
-#[divan::bench(args = [10, 1_000, 10_000, 100_000])]
+#[divan::bench(args = [10, 1_000, 10_000, 100_000], sample_count = 50, sample_size = 8_192)]
 fn find_nothing(bencher: Bencher<'_, '_>, routes: usize) {
     let router = Router::compile(&table(routes)).expect("the table has no ties");
     let request = Request { host: "h1.example.com", path: "/api/v1/absent/4711/parts" };
@@ -95,6 +94,19 @@ fn find_nothing(bencher: Bencher<'_, '_>, routes: usize) {
 fn compile(bencher: Bencher<'_, '_>, routes: usize) {
     let table = table(routes);
     bencher.bench_local(|| Router::compile(black_box(&table)).map(|router| router.size()));
+}
+
+/// From configuration text to a plan.
+#[divan::bench(args = [1_000, 100_000], sample_count = 5, sample_size = 1)]
+fn load(bencher: Bencher<'_, '_>, routes: usize) {
+    let mut text = "[listeners.web]\naddress = \"127.0.0.1:8080\"\n".to_owned();
+    text.push_str("[upstreams.one]\nendpoints = [\"http://127.0.0.1:9000\"]\n");
+    for (number, wanted) in table(routes).into_iter().enumerate() {
+        let (host, path) = (&wanted.hosts[0], wanted.path);
+        text.push_str(&format!("[routes.r{number}]\nhosts = [\"{host}\"]\npath = \"{path}\"\n"));
+        text.push_str("methods = [\"GET\"]\nupstream = \"one\"\n");
+    }
+    bencher.bench_local(|| load_text("bench.toml", black_box(&text)).map(|loaded| loaded.plan.router.size()));
 }
 
 #[divan::bench(args = ["/", "/api/v1/orders/4711/items", "/.well-known/a", "/caf%C3%A9/x", "/%7Euser/../a"])]

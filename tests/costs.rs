@@ -61,6 +61,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What `act` gives, and how often this thread allocated meanwhile.
+pub fn allocations_of<T>(act: impl FnOnce() -> T) -> (T, u64) {
+    let before = ALLOCATIONS.with(Cell::get);
+    let given = act();
+    (given, ALLOCATIONS.with(Cell::get) - before)
+}
+
 /// What one core did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Counts {

@@ -87,3 +87,17 @@ fn after_a_drain_the_log_holds_a_line_for_every_answer() {
     assert_eq!(lines, expected);
     std::fs::remove_file(file).unwrap();
 }
+
+#[test]
+fn a_dropped_gateway_leaves_its_port_free() {
+    let tables = "[routes.all]\npath = \"/*\"\nrespond = { status = 204 }\n";
+    let first = start(tables);
+    let address = first.address("web").unwrap();
+    let mut open = client(&first);
+    open.get("/");
+    drop(first);
+    open.expect_end();
+    let again = format!("[listeners.web]\naddress = \"{address}\"\n{tables}");
+    let second = Gateway::start(Source::text(again), Options::embedded().unwrap()).unwrap();
+    assert_eq!(client(&second).get("/").status, 204);
+}

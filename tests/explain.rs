@@ -77,20 +77,27 @@ endpoints = [{ url = "http://127.0.0.1:9001", weight = 2 }, { url = "http://127.
 endpoints = ["unix:/run/canary.sock"]
 "#;
 
-/// Asks about SHOP: the exit code and what is printed.
-fn ask(method: &str, url: &str, headers: &[&str], format: Format) -> (u8, String) {
-    let loaded = ringway::plan::load_text("shop.toml", SHOP).unwrap();
-    let arguments = Arguments {
-        file: "shop.toml".into(),
+fn arguments(method: &str, url: &str, headers: &[&str], format: Format) -> Arguments {
+    Arguments {
+        file: "no/such/shop.toml".into(),
         method: method.to_owned(),
         url: url.to_owned(),
         headers: headers.iter().map(|header| (*header).to_owned()).collect(),
         listener: None,
         all: false,
         format,
-    };
+    }
+}
+
+/// Asks about SHOP: the exit code and what is printed.
+fn ask(method: &str, url: &str, headers: &[&str], format: Format) -> (u8, String) {
+    answer(SHOP, &arguments(method, url, headers, format))
+}
+
+fn answer(config: &str, arguments: &Arguments) -> (u8, String) {
+    let loaded = ringway::plan::load_text("shop.toml", config).unwrap();
     let mut out = Vec::new();
-    let code = ringway::cli::explain::explain(&arguments, &loaded, &mut out).unwrap();
+    let code = ringway::cli::explain::explain(arguments, &loaded, &mut out).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 
@@ -132,6 +139,8 @@ fn refusals_are_explained_too() {
     assert!(code == 1 && text.contains("400") && text.contains("dot segment"), "{text}");
     let (code, text) = ask("GET", "http://a_b..c/", &[], Format::Text);
     assert!(code == 1 && text.contains("400: the host has an empty label"), "{text}");
+    let (code, text) = ask("GET", "/?a b", &[], Format::Text);
+    assert!(code == 1 && text.contains("400: the target has a control character or a space"), "{text}");
     let (code, text) = ask("TRACE", "/", &[], Format::Text);
     assert!(code == 1 && text.contains("405: TRACE is off"), "{text}");
     for (url, headers) in [("ftp://a/", &[][..]), ("a/b", &[]), ("/", &["no colon"]), ("/", &["bad name: x"])] {
@@ -153,4 +162,33 @@ fn the_json_holds_what_the_text_says() {
     assert_eq!((code, &report["route"]["name"]), (0, &"testers".into()));
     assert_eq!(report["targets"][0]["endpoints"][0]["url"], "unix:/run/canary.sock:/orders/1/");
     assert_eq!(report["losers"][0]["because"], "it matches, but \"testers\" asks for more fields");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_no_answer() {
+    for format in [Format::Text, Format::Json] {
+        let mut out = Vec::new();
+        assert_eq!(ringway::cli::explain::run(&arguments("GET", "/", &[], format), &mut out).unwrap(), 2);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("cannot read"), "{text}");
+    }
+}
+
+#[test]
+fn the_listener_can_be_named_and_far_losers_are_counted() {
+    let routes: String =
+        (0..30).map(|number| format!("[routes.r{number}]\npath = \"/{number}\"\nrespond = {{}}\n")).collect();
+    let config = format!("{SHOP}{routes}");
+    let mut arguments = arguments("GET", "/7", &[], Format::Text);
+    let (_, text) = answer(&config, &arguments);
+    assert!(text.contains("route \"r7\"") && text.contains("and 12 more; --all lists them"), "{text}");
+    arguments.all = true;
+    let (_, text) = answer(&config, &arguments);
+    assert!(text.contains("path: it serves /29") && !text.contains("--all"), "{text}");
+    arguments.listener = Some("old".to_owned());
+    let (code, text) = answer(&config, &arguments);
+    assert!(code == 0 && text.contains("listener  old (it was asked for)"), "{text}");
+    assert!(text.contains("location  https://shop.example/7"), "{text}");
+    arguments.listener = Some("none".to_owned());
+    assert_eq!(answer(&config, &arguments), (2, "there is no listener \"none\"\n".to_owned()));
 }

@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 
 use ringway::plan::explain::Question;
 use ringway::plan::router::{Outcome, Router};
-use ringway::plan::{Match, On, ValueMatch};
+use ringway::plan::template::{Piece, Template, Variable};
+use ringway::plan::{Match, On, PathRewrite, Rewrite, ValueMatch};
+use ringway::policy::rewrite::{Asked, target};
+use ringway::proto::path::canonicalise;
 
+use crate::costs::allocations_of;
 use crate::tables::{self, Random, table};
 
 /// What the model says: the route and its captures, or the methods that would be allowed (empty: not found).
@@ -209,5 +213,49 @@ fn without_a_tie_no_request_sees_two_best_routes() {
             };
             assert_ne!(order(by(first)), order(by(second)), "seed {seed}: {request:?}");
         }
+    }
+}
+
+#[test]
+fn a_look_up_allocates_nothing() {
+    let mut found = 0;
+    for seed in 2_000..2_020 {
+        let mut random = Random::new(seed);
+        let (_, router) = table(&mut random, 60);
+        let questions: Vec<Question> = (0..200).map(|_| tables::request(&mut random)).collect();
+        for question in &questions {
+            let (outcome, allocations) = allocations_of(|| router.find(question));
+            assert_eq!(allocations, 0, "{question:?}");
+            found += usize::from(matches!(outcome, Outcome::Found(..)));
+        }
+    }
+    assert!(found > 500, "{found}");
+}
+
+#[test]
+fn canonical_paths_and_rewrites_allocate_nothing_once_their_buffers_have_grown() {
+    let mut out = Vec::with_capacity(1024);
+    let template = |pieces: &[Piece]| Template { pieces: pieces.to_vec() };
+    let capture = Piece::Variable(Variable::Capture(0));
+    let rewrite = Rewrite {
+        path: Some(PathRewrite::Template(template(&[Piece::Text("/v2/".to_owned()), capture.clone()]))),
+        query: Some(template(&[Piece::Text("q=".to_owned()), capture, Piece::Variable(Variable::ClientIp)])),
+        ..Rewrite::default()
+    };
+    let mut wanted = tables::route(&mut Random::new(1), 0);
+    (wanted.on, wanted.hosts, wanted.path, wanted.path_regex) = (On::All, Vec::new(), "/{x}/*".to_owned(), None);
+    (wanted.methods, wanted.headers, wanted.query) = Default::default();
+    let router = Router::compile(&[wanted]).unwrap();
+    let mut question = tables::request(&mut Random::new(1));
+    question.path = "/caf%C3%A9;a=1/b".to_owned();
+    let Outcome::Found(_, captures) = router.find(&question) else { panic!("no route") };
+    let asked = Asked { path: question.path.as_bytes(), query: None, captures: &captures };
+    let fill = |_, out: &mut Vec<u8>| out.extend_from_slice(b"2001:db8::1");
+    let (written, allocations) = allocations_of(|| target(&rewrite, &asked, &fill, &mut out));
+    assert_eq!((written, allocations), (Ok(()), 0));
+    assert_eq!(out, b"/v2/caf%C3%A9;a=1?q=caf%C3%A9%3Ba%3D12001%3Adb8%3A%3A1");
+    for path in ["/a/b", "/a/../%7e", "/.well-known", "/%C3%A9", "/a/%2e%2e"] {
+        out.clear();
+        assert_eq!(allocations_of(|| canonicalise(path.as_bytes(), &mut out)).1, 0, "{path}");
     }
 }

@@ -41,6 +41,8 @@ mod timeouts;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;
+/// The Gateway API's conformance cases, as far as they speak of what is built.
+mod gateway_api;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.
@@ -51,6 +53,8 @@ mod wire;
 /// Every mistake in a configuration is reported, with its place; what is generated from the language is fresh.
 mod config;
 
+/// The command line: what it prints, where, and with which exit code.
+mod cli;
 /// A gateway ends, and nothing that was begun is lost.
 mod drain;
 /// What the metrics say when things go wrong, take long, or are made up by a client.

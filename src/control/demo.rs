@@ -130,3 +130,25 @@ impl Stream for Parts {
         Poll::Ready(Some(Ok(format!("part {} of {PARTS}\n", self.sent))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan;
+
+    #[test]
+    fn the_configuration_is_one_that_check_finds_nothing_in() {
+        let loaded = plan::load_text("demo.toml", CONFIGURATION).unwrap_or_else(|complaints| panic!("{complaints}"));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert_eq!(loaded.plan.listeners[0].address.to_string(), ADDRESS);
+        assert_eq!(loaded.plan.admin.unwrap().address.to_string(), ADMIN);
+    }
+
+    #[test]
+    fn every_origin_is_an_upstream_of_the_configuration() {
+        for (name, address) in ORIGINS {
+            let upstream = format!("[upstreams.{name}]\nendpoints = [\"http://{address}\"]\n");
+            assert!(CONFIGURATION.contains(&upstream), "{upstream}");
+        }
+    }
+}

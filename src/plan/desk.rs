@@ -10,6 +10,8 @@ use crate::words::limits::{COMPLAINTS_MAX, NAMES_COMPARED_MAX};
 
 /// Characters of a line that a complaint shows.
 const SHOWN_CHARACTERS: usize = 160;
+/// Characters of a message: it may quote a value of any length.
+const MESSAGE_CHARACTERS: usize = 300;
 
 /// One complaint before its place is looked up.
 #[derive(Debug)]
@@ -143,8 +145,11 @@ impl<'s> Desk<'s> {
         Place::new(place.file, start..start + bytes)
     }
 
-    /// True when `text` was found to be a good regular expression before; remembers the answer of `check`.
-    pub fn is_good_regex<E>(&mut self, text: &str, check: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    /// Checks the regular expression `text`, unless it was found good before.
+    ///
+    /// # Errors
+    /// Those of `check`.
+    pub fn check_regex<E>(&mut self, text: &str, check: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         if self.good_regexes.contains(text) {
             return Ok(());
         }
@@ -199,9 +204,9 @@ impl<'s> Desk<'s> {
         Complaint {
             code: found.code,
             spot: found.place.map(|place| self.spot(place)),
-            message: found.message,
-            hint: found.hint,
-            other: found.other.map(|(what, place)| (what, self.spot(place))),
+            message: shown(&found.message),
+            hint: found.hint.as_deref().map(shown),
+            other: found.other.map(|(what, place)| (shown(&what), self.spot(place))),
         }
     }
 
@@ -223,6 +228,15 @@ impl<'s> Desk<'s> {
             indent: u32::try_from(before - skipped).unwrap_or(0),
         }
     }
+}
+
+/// A message as one line of bounded length.
+fn shown(message: &str) -> String {
+    let mut text: String = message.chars().take(MESSAGE_CHARACTERS).map(printable).collect();
+    if message.chars().nth(MESSAGE_CHARACTERS).is_some() {
+        text.push('…');
+    }
+    text
 }
 
 /// A terminal must not obey a configuration file.

@@ -60,11 +60,12 @@ fn finish(mut sources: Sources, added: Result<FileId, Unreadable>, name: &str) -
     for gap in gaps {
         desk.complain_of_gap(gap.code, gap.place, gap.message);
     }
-    let compiled = {
+    // The trees are the largest thing here: they go before the plan is made.
+    let raw = {
         let documents: Vec<_> = files.iter().map(|file| (*file, parse(*file, &sources, &mut desk))).collect();
-        let raw = raw::read(&documents, &mut desk);
-        compile::compile(raw, &mut desk)
+        raw::read(&documents, &mut desk)
     };
+    let compiled = compile::compile(raw, &mut desk);
     let is_usable = desk.errors() == 0;
     let (list, unlisted) = desk.into_complaints();
     match compiled {

@@ -91,9 +91,9 @@ impl<T: Value> Value for Vec<At<T>> {
 
 /// A list that must not be empty.
 #[derive(Clone, Debug)]
-pub struct Some1<T>(pub Vec<At<T>>);
+pub struct AtLeastOne<T>(pub Vec<At<T>>);
 
-impl<T: Value> Value for Some1<T> {
+impl<T: Value> Value for AtLeastOne<T> {
     const SHAPE: Shape = Shape::List(&T::SHAPE, true);
 
     fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {

@@ -185,16 +185,16 @@ pub fn expand(base: Option<&Path>, pattern: &str) -> Result<Vec<PathBuf>, Unread
 }
 
 fn matching(folder: &Path, pattern: &str, found: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let Ok(entries) = fs::read_dir(folder) else {
+    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(entries) = fs::read_dir(listed) else {
         // A folder that is not there holds no file; one that may not be read must not be passed over in silence.
-        return if folder.is_dir() { Err(Unreadable(format!("cannot list {}", folder.display()))) } else { Ok(()) };
+        return if listed.is_dir() { Err(Unreadable(format!("cannot list {}", listed.display()))) } else { Ok(()) };
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if !name.starts_with('.') && is_match(pattern.as_bytes(), name.as_bytes()) {
-            found.push(entry.path());
+            found.push(folder.join(entry.file_name()));
         }
     }
     Ok(())

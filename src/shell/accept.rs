@@ -1,7 +1,7 @@
 //! Accepting: a few accepts in flight on each listener, pauses where the process is out of descriptors, and a drain
 //! that loses nobody.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::words::time::Instant;
 
 /// The listening sockets of one core, and how many accepts are in flight on them.
 pub struct Doors<I: Io> {
-    listeners: Vec<Rc<I::Listener>>,
+    listeners: RefCell<Vec<Rc<I::Listener>>>,
     in_flight: Rc<Cell<usize>>,
 }
 
@@ -30,7 +30,7 @@ impl<I: Io> Doors<I> {
     /// Opens all of them.
     pub fn open(core: &Rc<Core<I>>, listeners: Vec<(ListenerId, I::Listener)>) -> Self {
         let in_flight = Rc::new(Cell::new(0));
-        let mut doors = Self { listeners: Vec::new(), in_flight };
+        let doors = Self { listeners: RefCell::default(), in_flight };
         for (id, listener) in listeners {
             let listener = Rc::new(listener);
             for _ in 0..ACCEPTS_IN_FLIGHT {
@@ -38,17 +38,18 @@ impl<I: Io> Doors<I> {
                 let open = Open(Rc::clone(&doors.in_flight));
                 core.io.spawn(accept(Rc::clone(core), Rc::clone(&listener), id, open));
             }
-            doors.listeners.push(listener);
+            doors.listeners.borrow_mut().push(listener);
         }
         doors
     }
 
-    /// Cancels the accepts in flight. Connections that they bring all the same are served.
+    /// Cancels the accepts in flight. Connections that they bring all the same are served. Each socket closes with
+    /// the last accept on it: were it open for longer, the kernel would go on queueing clients that nobody serves.
     pub fn close(&self) {
-        self.listeners.iter().for_each(|listener| listener.cancel());
+        self.listeners.take().iter().for_each(|listener| listener.cancel());
     }
 
-    /// True when no accept is in flight any more: the sockets may be closed.
+    /// True when no accept is in flight any more, and so no socket is open.
     pub fn are_closed(&self) -> bool {
         self.in_flight.get() == 0
     }

@@ -28,6 +28,8 @@ pub struct Downstream<I: Io> {
     pub stream: I::Stream,
     /// Received bytes: the head of the exchange that runs, what came behind it, and room for more.
     pub inbound: Buffer,
+    /// Body bytes of the exchange that runs, behind its head in `inbound`. What follows them begins the next request.
+    pub body_in_head: usize,
     /// Where bytes land that arrive while an exchange runs and nothing of them is expected yet.
     pub ahead: Buffer,
     /// The client, or a proxy in front of it.
@@ -75,6 +77,7 @@ pub async fn serve<I: Io>(core: Rc<Core<I>>, stream: I::Stream, seat: Seat<I>, l
         core,
         stream,
         inbound: Buffer::default(),
+        body_in_head: 0,
         ahead: Buffer::default(),
         peer,
         listener,
@@ -220,6 +223,8 @@ impl<I: Io> Downstream<I> {
             let used = std::mem::replace(&mut self.inbound, std::mem::take(&mut self.ahead));
             self.core.buffers.borrow_mut().give(used);
         } else {
+            // Nothing is read ahead behind bytes that wait already: they would change places.
+            debug_assert!(self.ahead.is_empty() && !self.stream.is_reading());
             self.inbound.compact();
         }
     }

@@ -47,8 +47,6 @@ pub struct Story<I: Io> {
     pub started: Instant,
     /// What is known of it for metrics and log.
     pub record: Record,
-    /// Request body bytes that stand in the receive buffer behind the head.
-    pub body_in_head: usize,
     /// Where the path's parameters lie in the canonical path.
     pub captures: Captures,
     /// Set when the connection must not be used again.
@@ -91,7 +89,7 @@ pub async fn exchange<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Next 
     let mut story = begin(down, work);
     let next = tell(down, work, &mut story).await;
     story.record.end(down, work, &story.serving, &story.plan);
-    consume(down, work, &story);
+    consume(down, work);
     next
 }
 
@@ -136,7 +134,7 @@ async fn serve<I: Io>(
     }
 }
 
-fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story<I> {
+fn begin<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Story<I> {
     let started = down.core.io.now();
     work.facts.clear();
     let bytes = down.inbound.data();
@@ -145,7 +143,7 @@ fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story<I> {
     let whose = (client.address, (!client.is_told).then_some(down.peer.port()));
     identify(&down.core, bytes, &work.request, client.is_trusted_peer, &mut work.facts);
     let behind = bytes.len() - work.request.bytes;
-    let body_in_head = match work.request.body {
+    down.body_in_head = match work.request.body {
         RequestBody::None => 0,
         RequestBody::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(behind),
         RequestBody::Chunked => behind,
@@ -157,7 +155,6 @@ fn begin<I: Io>(down: &Downstream<I>, work: &mut Work) -> Story<I> {
         serving,
         started,
         record: Record::begin(started, whose),
-        body_in_head,
         captures: Captures::NONE,
         must_close: Cell::new(is_last),
     }
@@ -310,8 +307,8 @@ impl Subject for Question<'_> {
 }
 
 /// Takes the exchange's bytes out of the receive buffer: what is left begins the next request.
-fn consume<I: Io>(down: &mut Downstream<I>, work: &Work, story: &Story<I>) {
-    let used = work.request.bytes + story.body_in_head;
+fn consume<I: Io>(down: &mut Downstream<I>, work: &Work) {
+    let used = work.request.bytes + down.body_in_head;
     down.inbound.consume(used.min(down.inbound.len()));
 }
 

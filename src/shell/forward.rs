@@ -95,7 +95,7 @@ pub async fn forward<I: Io>(
 
 /// Answers a fault after the upload began: what is left of the body can only be drained if none of it was read beyond
 /// the head's buffer.
-async fn refuse<I: Io>(
+pub async fn refuse<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, upload: &Upload, fault: Fault,
 ) -> Next {
     if !upload.is_done || upload.is_broken || work.request.body == RequestBody::Chunked {
@@ -187,14 +187,14 @@ fn begin<I: Io>(
     write_head(down, work, story, admitted, forward, choice);
     let behind = &down.inbound.data()[work.request.bytes..];
     let chunked = work.request.body == RequestBody::Chunked;
-    let body = if chunked { behind } else { &behind[..story.body_in_head] };
+    let body = if chunked { behind } else { &behind[..down.body_in_head] };
     let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len() + body.len() + Buffer::HEADROOM);
     let mut incoming = Incoming::from(work.request.body);
     let mut received = body.len() as u64;
     let outgoing = if chunked { Outgoing::Chunked } else { Outgoing::Plain };
     if chunked {
         work.request_chunks.reset();
-        received = append_chunks(&mut buffer, body, work, &mut incoming, &mut story.body_in_head)?;
+        received = append_chunks(&mut buffer, body, work, &mut incoming, &mut down.body_in_head)?;
     } else {
         let has_room = buffer.append(&work.head) && buffer.append(body);
         debug_assert!(has_room, "the buffer was taken to hold both");
@@ -267,7 +267,7 @@ async fn ask<I: Io>(
 ) -> Result<(), Fault> {
     let limits = answer_limits(&story.plan.listeners[down.listener.index()].limits);
     let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false };
-    for _ in 0..=INTERIM_ANSWERS {
+    for interims in 0..=INTERIM_ANSWERS {
         poll_fn(|cx| wait.poll(cx, down, work, up, upload, deadlines, &limits)).await?;
         if work.answer.status >= 200 {
             story.record.upstream_status = Some(work.answer.status);
@@ -281,7 +281,7 @@ async fn ask<I: Io>(
                 "101 to a request that asked for no upgrade",
             ));
         }
-        if work.request.version == Version::Http11 {
+        if work.request.version == Version::Http11 && interims < INTERIM_ANSWERS {
             interim(down, work, story, up, deadlines).await?;
         }
         up.buffer.consume(work.answer.bytes);
@@ -406,7 +406,7 @@ pub fn watch<I: Io>(
 ///
 /// Nothing is read behind a pipelined request, nor twice.
 fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -> bool {
-    let has_more = down.inbound.len() > work.request.bytes && work.request.body == RequestBody::None;
+    let has_more = down.inbound.len() > work.request.bytes + down.body_in_head;
     if has_more || (!down.stream.is_reading() && !down.ahead.is_empty()) {
         return false;
     }

@@ -114,12 +114,16 @@ async fn send<I: Io>(
     let mut moved = down.core.io.now();
     let mut body = body.unwrap_or_default();
     story.record.bytes_out += body.len() as u64;
+    let mut is_head_out = false;
     let sent = poll_fn(|cx| {
-        let written = match down.stream.poll_write(cx, &mut buffer) {
-            Poll::Ready(Ok(())) => down.stream.poll_write_bytes(cx, &mut body),
-            other => other,
-        };
-        if let Poll::Ready(written) = written {
+        if !is_head_out {
+            match down.stream.poll_write(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => is_head_out = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
+                Poll::Pending => {}
+            }
+        }
+        if is_head_out && let Poll::Ready(written) = down.stream.poll_write_bytes(cx, &mut body) {
             return Poll::Ready(written.map_err(|_| ()));
         }
         if down.stream.take_progress() > 0 {
@@ -158,14 +162,14 @@ async fn drain<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Sto
         Incoming::Chunked => {
             work.request_chunks.reset();
             let decoded = work.request_chunks.decode(behind).map_err(|_| ())?;
-            story.body_in_head = decoded.consumed;
+            down.body_in_head = decoded.consumed;
             if decoded.is_done {
                 return Ok(());
             }
         }
         _ => {
             let left = match work.request.body {
-                RequestBody::Length(length) => length - story.body_in_head as u64,
+                RequestBody::Length(length) => length - down.body_in_head as u64,
                 _ => 0,
             };
             if left == 0 {

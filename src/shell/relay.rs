@@ -13,7 +13,7 @@ use super::buffers::{LARGE_BYTES, STANDARD_BYTES};
 use super::connection::{Downstream, Expiry};
 use super::core::Phase;
 use super::exchange::{Next, Story, connection_of};
-use super::forward::{Deadlines, End, Up, expired, watch};
+use super::forward::{Deadlines, End, Up, expired, refuse, watch};
 use super::io::{Io, Stream};
 use super::upload::Upload;
 use super::work::Work;
@@ -56,7 +56,8 @@ pub async fn relay<I: Io>(
     write_head(down, work, story, &up, framing, edits);
     let mut relay = match Relay::begin(down, work, up, framing) {
         Ok(relay) => relay,
-        Err(fault) => return broken(story, fault),
+        // Nothing has left yet, so the client can still be told.
+        Err(fault) => return refuse(down, work, story, &upload, fault).await,
     };
     story.record.bytes_out = relay.buffer.len().saturating_sub(work.head.len()) as u64;
     let sent = poll_fn(|cx| relay.poll(cx, down, work, story, &mut upload, deadlines)).await;

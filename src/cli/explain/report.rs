@@ -7,11 +7,15 @@ use super::words::{because, route_value, share, upstream_value};
 use crate::plan::explain::{Explainer, Winner};
 use crate::plan::router::{Captures, Outcome};
 use crate::plan::template::Variable;
+use crate::plan::value::host::split_port;
 use crate::plan::value::template::VARIABLES;
 use crate::plan::{Action, Address, Forward, Loaded, Match, Redirect, Route};
 use crate::policy::rewrite::{self, Reached};
 use crate::words::fault::{Fault, Kind};
 use crate::words::ids::UpstreamId;
+
+/// How every client reaches the gateway, until it speaks TLS.
+const SCHEME: &str = "http";
 
 /// What becomes of the request.
 #[derive(Serialize, Debug)]
@@ -197,8 +201,9 @@ impl Scene<'_> {
     }
 
     fn redirect(&self, redirect: &Redirect, because: &str) -> Answer {
-        let question = &self.asked.question;
-        let reached = Reached { scheme: &self.asked.scheme, host: question.host.as_bytes(), port: self.asked.port };
+        // The host as it was written, as the data path has it.
+        let host = split_port(&self.asked.authority).map_or("", |(host, _)| host).as_bytes();
+        let reached = Reached { scheme: SCHEME, host, port: self.asked.port };
         let mut out = Vec::new();
         let fill = |variable: Variable, out: &mut Vec<u8>| self.fill(variable, out);
         match rewrite::location(redirect, &self.asked(), &reached, &fill, &mut out) {
@@ -226,7 +231,9 @@ impl Scene<'_> {
         let upstream = &self.loaded.plan.upstreams[id.index()];
         let weights: u64 = upstream.endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).sum();
         let endpoints = upstream.endpoints.iter().map(|endpoint| {
-            let host = rewrite::authority(&forward.rewrite.host, self.asked.authority.as_bytes(), &endpoint.authority);
+            // HTTP/1.1 upstream must have a Host, also for a request without one.
+            let client = if self.asked.authority.is_empty() { &endpoint.authority } else { &self.asked.authority };
+            let host = rewrite::authority(&forward.rewrite.host, client.as_bytes(), &endpoint.authority);
             EndpointReport {
                 url: match &endpoint.address {
                     Address::Tcp(address) => format!("http://{address}{target}"),
@@ -255,7 +262,7 @@ impl Scene<'_> {
         let listener = &self.loaded.plan.listeners[question.listener.index()];
         let text = match variable {
             Variable::RequestMethod => &question.method,
-            Variable::RequestScheme => &self.asked.scheme,
+            Variable::RequestScheme => SCHEME,
             Variable::RequestHost => &question.host,
             Variable::ServerName => &self.loaded.plan.server.name,
             Variable::ListenerName => &listener.name,

@@ -14,8 +14,6 @@ use crate::words::ids::ListenerId;
 pub(super) struct Asked {
     /// What the router sees. Path and host are empty where `refusal` says why.
     pub(super) question: Question,
-    /// `http` or `https`.
-    pub(super) scheme: String,
     /// Host with port as it stands in the URL or the field; empty when there is none.
     pub(super) authority: String,
     /// The port in it.
@@ -61,6 +59,9 @@ impl Asked {
             refusal = refusal.or(Some((Kind::BadTarget, detail)));
             String::new()
         });
+        if url.query.is_some_and(|query| query.bytes().any(|byte| byte <= b' ' || byte == 0x7F)) {
+            refusal = refusal.or(Some((Kind::BadTarget, "the target has a control character or a space")));
+        }
         let question = Question {
             listener,
             host,
@@ -69,15 +70,7 @@ impl Asked {
             method: arguments.method.clone(),
             fields,
         };
-        Ok(Self {
-            question,
-            scheme: url.scheme.unwrap_or("http").to_owned(),
-            authority,
-            port,
-            listener_because,
-            raw_path: url.path.to_owned(),
-            refusal,
-        })
+        Ok(Self { question, authority, port, listener_because, raw_path: url.path.to_owned(), refusal })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::plan::raw::action::{Part, UpstreamRef};
 use crate::plan::raw::route::{Action as RawAction, Route as RawRoute};
 use crate::plan::raw::setting::{Limits as RawLimits, Timeouts as RawTimeouts};
 use crate::plan::raw::{Named, Raw};
-use crate::plan::read::{At, Some1};
+use crate::plan::read::{At, AtLeastOne};
 use crate::plan::source::Place;
 use crate::plan::value::template::Needs;
 use crate::plan::{Action, Forward, Match, On, Respond, Route, Timeouts, ValueMatch};
@@ -173,10 +173,11 @@ impl Compiler<'_> {
         }
     }
 
-    fn split(&self, parts: &At<Some1<Part>>, desk: &mut Desk<'_>) -> Vec<(UpstreamId, u32)> {
+    fn split(&self, parts: &At<AtLeastOne<Part>>, desk: &mut Desk<'_>) -> Vec<(UpstreamId, u32)> {
         let list = &parts.value.0;
         if list.len() > SPLIT_MAX {
             desk.complain(Code::TooMany, parts.place, format!("a split has at most {SPLIT_MAX} parts"));
+            return Vec::new();
         }
         let mut targets: Vec<(UpstreamId, u32)> = Vec::with_capacity(list.len());
         for part in list.iter().map(|part| &part.value) {

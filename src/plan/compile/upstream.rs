@@ -89,7 +89,7 @@ impl Upstreams {
     /// A name with several addresses is that many endpoints.
     fn endpoint(&mut self, raw: &At<RawEndpoint>, desk: &mut Desk<'_>) -> Vec<Endpoint> {
         let weight = raw.value.weight;
-        match &raw.value.url {
+        match &raw.value.url.value {
             EndpointUrl::Unix(path) => {
                 vec![Endpoint { address: Address::Unix(path.clone()), authority: "localhost".to_owned(), weight }]
             }
@@ -102,7 +102,11 @@ impl Upstreams {
                         .collect()
                 }
                 Err(why) => {
-                    desk.complain(Code::Unresolved, raw.place, format!("\"{host}\" cannot be resolved: {why}"));
+                    desk.complain(
+                        Code::Unresolved,
+                        raw.value.url.place,
+                        format!("\"{host}\" cannot be resolved: {why}"),
+                    );
                     Vec::new()
                 }
             },

@@ -28,8 +28,11 @@ impl Section for Admin {
     }
 }
 
-const FILE: Key<Text> =
-    Key::new("file", "\"-\"", "File to append to, relative to the working directory; \"-\" is standard output.");
+const FILE: Key<Text> = Key::new(
+    "file",
+    "\"-\"",
+    "File to append to, relative to the working directory; \"-\" or \"stdout\" is standard output.",
+);
 const FORMAT: Key<Format> = Key::new("format", "\"json\"", "\"json\", \"combined\", or a template of one line.")
     .example("\"{time} {request.method} {request.path} {response.status}\"");
 

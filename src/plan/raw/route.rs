@@ -5,7 +5,7 @@ use super::setting::{Limits, Timeouts};
 use crate::plan::ValueMatch;
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
-use crate::plan::read::{At, Section, Some1, Table};
+use crate::plan::read::{At, AtLeastOne, Section, Table};
 use crate::plan::shape::{Described, Key};
 use crate::plan::source::Place;
 use crate::plan::value::field::{Fields, Method};
@@ -14,9 +14,9 @@ use crate::plan::value::path::PathPattern;
 use crate::plan::value::pattern::{Parameters, Pattern};
 use crate::plan::value::word::Name;
 
-const LISTENERS: Key<Some1<Name>> =
+const LISTENERS: Key<AtLeastOne<Name>> =
     Key::new("listeners", "(all)", "Names of the listeners it serves.").example("[\"public\"]");
-const HOSTS: Key<Some1<HostPattern>> =
+const HOSTS: Key<AtLeastOne<HostPattern>> =
     Key::new("hosts", "(any)", "Hosts it serves: exact, or \"*.example.com\" for one or more labels in its place.")
         .example("[\"api.example.com\"]");
 const PATH: Key<PathPattern> =
@@ -25,7 +25,7 @@ const PATH: Key<PathPattern> =
 const PATH_REGEX: Key<Pattern> =
     Key::new("path_regex", "(any)", "The whole path must match this too, once \"path\" does.")
         .example("\"/orders/[0-9]+/.*\"");
-const METHODS: Key<Some1<Method>> =
+const METHODS: Key<AtLeastOne<Method>> =
     Key::new("methods", "(any)", "Methods it serves; HEAD is served where GET is.").example("[\"GET\", \"POST\"]");
 const HEADERS: Key<Fields<ValueMatch>> =
     Key::new("headers", "{}", "Fields that must be there: a text, { regex = … }, or true for any value.")
@@ -36,7 +36,7 @@ const UPSTREAM: Key<UpstreamRef> =
     Key::new("upstream", "(none)", "Action: sends requests to this upstream, by name or written in place.")
         .example("\"orders\"")
         .shown();
-const SPLIT: Key<Some1<Part>> = Key::new("split", "(none)", "Action: divides requests among upstreams by weight.")
+const SPLIT: Key<AtLeastOne<Part>> = Key::new("split", "(none)", "Action: divides requests among upstreams by weight.")
     .example("[{ upstream = \"orders\", weight = 95 }, { upstream = \"orders-canary\", weight = 5 }]");
 const REDIRECT: Key<Redirect> = Key::new("redirect", "(none)", "Action: answers with a redirect.");
 const RESPOND: Key<Respond> = Key::new("respond", "(none)", "Action: answers by itself.");
@@ -56,15 +56,15 @@ const ACTIONS: &[&str] = &[UPSTREAM.name(), SPLIT.name(), REDIRECT.name(), RESPO
 #[derive(Debug)]
 pub struct Route {
     /// `listeners`.
-    pub listeners: Option<At<Some1<Name>>>,
+    pub listeners: Option<At<AtLeastOne<Name>>>,
     /// `hosts`.
-    pub hosts: Option<At<Some1<HostPattern>>>,
+    pub hosts: Option<At<AtLeastOne<HostPattern>>>,
     /// `path`.
     pub path: Option<At<PathPattern>>,
     /// `path_regex`.
     pub path_regex: Option<At<Pattern>>,
     /// `methods`.
-    pub methods: Option<At<Some1<Method>>>,
+    pub methods: Option<At<AtLeastOne<Method>>>,
     /// `headers`.
     pub headers: Option<At<Fields<ValueMatch>>>,
     /// `query`.
@@ -89,7 +89,7 @@ pub enum Action {
     /// `upstream`.
     Upstream(At<UpstreamRef>),
     /// `split`.
-    Split(At<Some1<Part>>),
+    Split(At<AtLeastOne<Part>>),
     /// `redirect`.
     Redirect(At<Redirect>),
     /// `respond`.

@@ -7,14 +7,14 @@ use toml::de::DeValue;
 use super::setting::UpstreamTimeouts;
 use crate::plan::Balance;
 use crate::plan::desk::Desk;
-use crate::plan::read::{At, Item, Section, Some1, Table, Value};
+use crate::plan::read::{At, AtLeastOne, Item, Section, Table, Value};
 use crate::plan::shape::{Described, Key, Shape};
 use crate::plan::value::address::EndpointUrl;
 use crate::plan::value::number::Count;
 use crate::plan::value::quantity::Timeout;
 use crate::words::limits::WEIGHT_MAX;
 
-const ENDPOINTS: Key<Some1<Endpoint>> = Key::required(
+const ENDPOINTS: Key<AtLeastOne<Endpoint>> = Key::required(
     "endpoints",
     "Where to connect: \"http://host:port\" or \"unix:/path\", or { url = …, weight = … }; names are resolved at load.",
 )
@@ -39,7 +39,7 @@ const DISCOVER: &str = "discover";
 #[derive(Debug)]
 pub struct Upstream {
     /// `endpoints`.
-    pub endpoints: Option<At<Some1<Endpoint>>>,
+    pub endpoints: Option<At<AtLeastOne<Endpoint>>>,
     /// `balance`.
     pub balance: Option<At<Balance>>,
     /// `idle_connections`.
@@ -93,7 +93,7 @@ const WEIGHT: Key<Count<0, WEIGHT_MAX>> = Key::new("weight", "1", "Its share of 
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Where it is.
-    pub url: EndpointUrl,
+    pub url: At<EndpointUrl>,
     /// Its share.
     pub weight: u32,
 }
@@ -106,14 +106,14 @@ impl Value for Endpoint {
             let Weighted { url, weight } = <Weighted as Value>::read(item, desk)?;
             return Some(Self { url: url?, weight });
         }
-        EndpointUrl::read(item, desk).map(|url| Self { url, weight: 1 })
+        EndpointUrl::read(item, desk).map(|value| Self { url: At { value, place: item.place }, weight: 1 })
     }
 }
 
 /// `{ url = …, weight = … }`.
 #[derive(Debug)]
 struct Weighted {
-    url: Option<EndpointUrl>,
+    url: Option<At<EndpointUrl>>,
     weight: u32,
 }
 
@@ -122,6 +122,6 @@ impl Section for Weighted {
 
     fn read(table: &mut Table<'_>, desk: &mut Desk<'_>) -> Self {
         let weight = table.take(&WEIGHT, desk).map_or(1, |weight| weight.value.0);
-        Self { url: table.take(&URL, desk).map(|url| url.value), weight: u32::try_from(weight).unwrap_or(u32::MAX) }
+        Self { url: table.take(&URL, desk), weight: u32::try_from(weight).unwrap_or(u32::MAX) }
     }
 }

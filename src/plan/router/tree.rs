@@ -128,7 +128,7 @@ impl Tree {
     }
 
     fn child_or_new(&mut self, parent: u32, label: &[u8]) -> u32 {
-        if let Some(child) = self.child(parent, label) {
+        if let Some(child) = self.literal(parent, label) {
             return child;
         }
         let child = self.add(parent, label);
@@ -167,8 +167,13 @@ impl Tree {
         &self.labels[start as usize..end as usize]
     }
 
-    fn child(&self, parent: u32, label: &[u8]) -> Option<u32> {
-        match self.nodes[parent as usize].literal {
+    fn literal(&self, parent: u32, label: &[u8]) -> Option<u32> {
+        self.child(parent, &self.nodes[parent as usize], label)
+    }
+
+    /// The literal child `label` of `node`, whose id is `parent`.
+    fn child(&self, parent: u32, node: &Node, label: &[u8]) -> Option<u32> {
+        match node.literal {
             NONE => None,
             MANY => self.index.find(self.index.hash(parent, label), |node| {
                 self.nodes[node as usize].parent == parent && self.label(node) == label
@@ -212,7 +217,7 @@ impl<'w, V: FnMut(u32, u32) -> bool> Walk<'w, V> {
     }
 
     fn hosts(&mut self, host: &[u8]) -> bool {
-        if let Some(root) = self.tree.child(EXACT_HOSTS, host)
+        if let Some(root) = self.tree.literal(EXACT_HOSTS, host)
             && self.enter(root)
         {
             return true;
@@ -222,7 +227,7 @@ impl<'w, V: FnMut(u32, u32) -> bool> Walk<'w, V> {
         }
         // From the first dot on: the longest suffix comes first. At least one byte stands for the `*`.
         for dot in memchr::memchr_iter(b'.', host).filter(|dot| *dot > 0) {
-            if let Some(root) = self.tree.child(WILDCARD_HOSTS, &host[dot + 1..])
+            if let Some(root) = self.tree.literal(WILDCARD_HOSTS, &host[dot + 1..])
                 && self.enter(root)
             {
                 return true;
@@ -238,25 +243,34 @@ impl<'w, V: FnMut(u32, u32) -> bool> Walk<'w, V> {
     }
 
     /// Visits what lies under node `id`, with the path's segments from `at` on left; `at` behind the end means none.
-    /// As deep as the configured paths, never as the request's.
-    fn descend(&mut self, id: u32, at: usize, captured: usize) -> bool {
+    /// As deep as the configured paths, never as the request's. Where a node offers one way only, it is gone without
+    /// a call: there is nothing to come back to.
+    fn descend(&mut self, mut id: u32, mut at: usize, captured: usize) -> bool {
         let tree = self.tree;
-        let node = &tree.nodes[id as usize];
-        if at > self.path.len() {
-            return self.offer(node.exact, node.end, captured);
-        }
-        if node.literal != NONE || node.parameter != NONE {
+        loop {
+            let node = &tree.nodes[id as usize];
+            if at > self.path.len() {
+                return self.offer(node.exact, node.end, captured);
+            }
+            let has_rest = node.prefix < node.end;
+            if node.literal == NONE && node.parameter == NONE {
+                return has_rest && self.offer(node.prefix, node.end, captured);
+            }
             let end = memchr::memchr(b'/', &self.path[at..]).map_or(self.path.len(), |length| at + length);
-            if let Some(child) = tree.child(id, &self.path[at..end])
-                && self.descend(child, end + 1, captured)
-            {
+            let child = tree.child(id, node, &self.path[at..end]);
+            if node.parameter == NONE && !has_rest {
+                let Some(child) = child else { return false };
+                (id, at) = (child, end + 1);
+                continue;
+            }
+            if child.is_some_and(|child| self.descend(child, end + 1, captured)) {
                 return true;
             }
             if node.parameter != NONE && end > at && self.capture(node.parameter, (at, end), captured) {
                 return true;
             }
+            return has_rest && self.offer(node.prefix, node.end, captured);
         }
-        self.offer(node.prefix, node.end, captured)
     }
 
     /// Descends to a parameter. It stands for one segment that is not empty; one beyond `CAPTURES_MAX` matches and is

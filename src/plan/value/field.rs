@@ -1,9 +1,12 @@
 //! Field names and values, methods, tokens (RFC 9110 5.1, 5.5, 5.6.2, 9.1).
 
+use std::collections::HashMap;
+
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
 use crate::plan::read::{At, Item, Table, Value, text};
 use crate::plan::shape::Shape;
+use crate::plan::source::Place;
 use crate::words::limits::METHOD_BYTES;
 
 /// What tokens look like.
@@ -85,7 +88,7 @@ impl Value for EditableField {
     }
 }
 
-fn editable(name: &str, place: crate::plan::source::Place, desk: &mut Desk<'_>) -> Option<String> {
+fn editable(name: &str, place: Place, desk: &mut Desk<'_>) -> Option<String> {
     let name = field_name(name, place, desk)?;
     if !GUARDED.contains(&name.as_str()) {
         return Some(name);
@@ -99,7 +102,7 @@ fn editable(name: &str, place: crate::plan::source::Place, desk: &mut Desk<'_>) 
     None
 }
 
-fn field_name(name: &str, place: crate::plan::source::Place, desk: &mut Desk<'_>) -> Option<String> {
+fn field_name(name: &str, place: Place, desk: &mut Desk<'_>) -> Option<String> {
     if !is_token(name) {
         desk.complain(Code::BadFieldName, place, format!("\"{name}\" is not a field name"))
             .hint("letters, digits and hyphens, as in \"x-request-source\"");
@@ -166,20 +169,22 @@ impl<T: Value> Value for EditableFields<T> {
     }
 }
 
-type CheckName = fn(&str, crate::plan::source::Place, &mut Desk<'_>) -> Option<String>;
+type CheckName = fn(&str, Place, &mut Desk<'_>) -> Option<String>;
 
 /// Reads `name = value` pairs; two spellings of one name are an error.
 fn fields<T: Value>(item: Item<'_>, check: CheckName, desk: &mut Desk<'_>) -> Option<Vec<(At<String>, At<T>)>> {
     let table = Table::of(item, desk)?;
     let mut list: Vec<(At<String>, At<T>)> = Vec::new();
+    let mut places: HashMap<String, Place> = HashMap::new();
     for (name, item) in table.names() {
         let (name, value) = (check(name, item.key, desk), T::read(item, desk));
         let (Some(name), Some(value)) = (name, value) else { continue };
-        if let Some((first, _)) = list.iter().find(|(known, _)| known.value == name) {
+        if let Some(first) = places.get(&name) {
             desk.complain(Code::Twice, item.key, format!("the field \"{name}\" is named twice"))
-                .other("it is named here too", first.place);
+                .other("it is named here too", *first);
             continue;
         }
+        places.insert(name.clone(), item.key);
         list.push((At { value: name, place: item.key }, At { value, place: item.place }));
     }
     // The order of the text: fields go out as they were written.

@@ -61,7 +61,7 @@ impl Value for Cpus {
     const SHAPE: Shape = Shape::List(&CpuRange::SHAPE, true);
 
     fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
-        let list = crate::plan::read::Some1::<CpuRange>::read(item, desk)?;
+        let list = crate::plan::read::AtLeastOne::<CpuRange>::read(item, desk)?;
         let mut cpus = BTreeSet::new();
         for At { value: CpuRange(first, last), place } in list.0 {
             for cpu in first..=last {

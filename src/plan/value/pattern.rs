@@ -6,10 +6,10 @@ use crate::plan::ValueMatch;
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
 use crate::plan::read::{At, Item, Section, Table, Value, text, wrong_type};
-use crate::plan::router::pattern;
+use crate::plan::router::pattern::Pattern as Automaton;
 use crate::plan::shape::{Described, Key, Shape};
 
-/// A regular expression that the router can run: [`pattern::Pattern::new`] takes it.
+/// A regular expression that the router can compile.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Pattern(pub String);
 
@@ -22,12 +22,18 @@ impl Value for Pattern {
             desk.complain(Code::Empty, item.place, "the regular expression is empty");
             return None;
         }
-        if let Err(reason) = desk.is_good_regex(text, || pattern::Pattern::new(text).map(drop)) {
-            desk.complain(Code::BadRegex, item.place, "the regular expression cannot be used").hint(reason);
+        if let Err(error) = desk.check_regex(text, || Automaton::new(text).map(drop)) {
+            desk.complain(Code::BadRegex, item.place, "the regular expression cannot be used")
+                .hint(reason(&error).to_owned());
             return None;
         }
         Some(Self(text.to_owned()))
     }
+}
+
+/// The last line of the message: the others draw the expression, which the complaint shows anyway.
+fn reason(message: &str) -> &str {
+    message.lines().last().unwrap_or_default().trim_start_matches("error: ")
 }
 
 /// `"exactly this"`, `{ regex = "…" }`, or `true` for "is there".
