@@ -1,7 +1,9 @@
 //! Connections on both sides: how long they live, what ends them, and that no message bleeds into the next.
 
+use std::sync::Arc;
+
 use super::support::wire::Framing;
-use super::support::{Gateway, Origin, Reply};
+use super::support::{Gate, Gateway, Origin, Reply};
 
 #[test]
 fn many_requests_on_one_connection_share_one_upstream_connection() {
@@ -149,4 +151,36 @@ fn an_http_1_0_upstream_is_understood() {
     });
     let answer = Gateway::before(&origin).into_client().get("/");
     assert_eq!((answer.version.as_str(), answer.text()), ("HTTP/1.1", "old"));
+}
+
+#[test]
+fn a_request_that_came_in_two_pieces_around_another_is_whole() {
+    for comes_before_the_answer in [false, true] {
+        for first in [
+            "GET /1 HTTP/1.1\r\nhost: test\r\n\r\n",
+            "POST /1 HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\nhello",
+            "POST /1 HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ] {
+            let gate = Arc::new(Gate::default());
+            let way = Arc::clone(&gate);
+            let origin = Origin::answering(move |request| {
+                way.pass();
+                Reply::text(request.target.clone())
+            });
+            let mut client = Gateway::before(&origin).into_client();
+            client.send(format!("{first}GET /2?GET-/evil-HT"));
+            origin.await_request(1);
+            let rest = "TP HTTP/1.1\r\nhost: test\r\n\r\nGET /3 HTTP/1.1\r\nhost: test\r\n\r\n";
+            if comes_before_the_answer {
+                client.send(rest);
+            }
+            gate.open();
+            assert_eq!(client.answer().text(), "/1", "{first:?}");
+            if !comes_before_the_answer {
+                client.send(rest);
+            }
+            assert_eq!(client.answer().text(), "/2?GET-/evil-HTTP", "{first:?} {comes_before_the_answer}");
+            assert_eq!(client.answer().text(), "/3", "{first:?} {comes_before_the_answer}");
+        }
+    }
 }

@@ -105,6 +105,26 @@ fn the_changelog_has_a_place_for_what_comes_next() {
     assert!(text.contains("\n## [Unreleased]\n"), "CHANGELOG.md has no section [Unreleased]");
 }
 
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let pages: BTreeMap<String, String> = sources().into_iter().filter(|(path, _)| path.ends_with(".md")).collect();
+    assert!(pages.len() > 4, "the pages were not found");
+    let lost: Vec<String> = pages.iter().flat_map(|(path, text)| lost_links(path, text, &root())).collect();
+    assert!(lost.is_empty(), "\n{}\n", lost.join("\n"));
+    assert_eq!(
+        lost_links("docs/x.md", "[a](https://a) [b](../README.md#why) [c](gone.md)", &root()),
+        ["docs/x.md: gone.md"]
+    );
+}
+
+/// The relative links of a page at `path` below `root` that lead to no file.
+fn lost_links(path: &str, text: &str, root: &Path) -> Vec<String> {
+    let home = root.join(path).parent().expect("a page is in a directory").to_owned();
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let is_lost = |link: &&str| !link.is_empty() && !link.contains("://") && !home.join(link).exists();
+    links.filter(is_lost).map(|link| format!("{path}: {link}")).collect()
+}
+
 /// All that one file breaks.
 fn breaches_of(path: &str, text: &str) -> Vec<Breach> {
     let mut found = Vec::new();
@@ -224,7 +244,7 @@ fn test_modules(sources: &BTreeMap<String, String>) -> Vec<String> {
 /// All text files of the project, by path from its root.
 fn sources() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
-    for name in ["src", "tests", "scripts", "loadtest", "config", "benches", ".ci"] {
+    for name in ["src", "tests", "scripts", "loadtest", "config", "benches", "docs", ".ci"] {
         collect(&root().join(name), &mut files);
     }
     for entry in fs::read_dir(root()).expect("the project is readable").flatten() {

@@ -245,15 +245,3 @@ fn an_upstream_may_have_deadlines_of_its_own() {
     ));
     assert_eq!(gateway.client().get("/").status, 504);
 }
-
-#[test]
-fn an_upstream_without_a_usable_endpoint_is_503() {
-    let origin = Origin::answering(|_| Reply::status(204));
-    let endpoint = origin.endpoint();
-    let gateway = Gateway::with(&format!(
-        "[routes.all]\npath = \"/*\"\nupstream = {{ endpoints = [{{ url = \"{endpoint}\", weight = 0 }}] }}\n"
-    ));
-    let mut client = gateway.client();
-    client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
-    expect_problem(&mut client, 503, "no-endpoint", "destination_unavailable");
-}
