@@ -86,24 +86,36 @@ pub async fn serve<I: Io>(core: Rc<Core<I>>, stream: I::Stream, seat: Seat<I>, l
         is_first: true,
     };
     while downstream.first_bytes().await {
-        let mut work = downstream.core.buffers.borrow_mut().work();
-        let next = match downstream.head(&mut work).await {
-            Arrival::Head => exchange(&mut downstream, &mut work).await,
-            Arrival::Refused(fault) => refuse(&mut downstream, &mut work, fault).await,
-            Arrival::Over => Next::Close,
-        };
-        downstream.core.buffers.borrow_mut().give_work(work);
+        let mut stage = downstream.core.stage();
+        stage.start(converse(downstream));
+        let (back, next) = poll_fn(|cx| stage.poll(cx)).await;
+        downstream = back;
+        downstream.core.give_stage(stage);
         downstream.is_first = false;
         match next {
             Next::Keep => downstream.settle(),
-            Next::Close => break,
-            Next::Linger => {
-                downstream.linger().await;
-                break;
-            }
+            Next::Close | Next::Linger => break,
         }
     }
     downstream.end();
+}
+
+/// A connection that comes back from an exchange, and what becomes of it.
+pub type Exit<I> = (Downstream<I>, Next);
+
+/// Reads a head and runs its exchange, to the last byte that the connection has to send.
+async fn converse<I: Io>(mut downstream: Downstream<I>) -> Exit<I> {
+    let mut work = downstream.core.buffers.borrow_mut().work();
+    let next = match downstream.head(&mut work).await {
+        Arrival::Head => exchange(&mut downstream, &mut work).await,
+        Arrival::Refused(fault) => refuse(&mut downstream, &mut work, fault).await,
+        Arrival::Over => Next::Close,
+    };
+    downstream.core.buffers.borrow_mut().give_work(work);
+    if next == Next::Linger {
+        downstream.linger().await;
+    }
+    (downstream, next)
 }
 
 impl<I: Io> Downstream<I> {

@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::buffers::Buffers;
+use super::connection::Exit;
 use super::io::Io;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::Serving;
+use super::slot::Slot;
 use crate::proto::h1::encode::{DATE_BYTES, date};
 use crate::words::fault::Kind;
 use crate::words::ids::{CoreId, ListenerId};
@@ -45,7 +47,14 @@ pub struct Core<I: Io> {
     log: RefCell<Vec<u8>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     in_flight: Cell<u64>,
+    stages: RefCell<Vec<Stage<I>>>,
 }
+
+/// Where an exchange runs: memory that a connection holds only while it is not at rest.
+pub type Stage<I> = Slot<Exit<I>>;
+
+/// Spare stages kept.
+const STAGES_SPARE: usize = 1024;
 
 /// Downstream connections: how many there are, and how to wake them.
 #[derive(Default)]
@@ -87,6 +96,7 @@ impl<I: Io> Core<I> {
             link,
             date: RefCell::new((u64::MAX, [0; DATE_BYTES])),
             in_flight: Cell::new(0),
+            stages: RefCell::default(),
         })
     }
 
@@ -160,6 +170,19 @@ impl<I: Io> Core<I> {
         Row::store(&self.link.row.connections, connections.open as u64);
         Row::add(&self.link.row.accepted, 1);
         Ok(Seat { core: Rc::clone(self), slot, listener, address })
+    }
+
+    /// A stage for an exchange.
+    pub fn stage(&self) -> Stage<I> {
+        self.stages.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a stage back whose exchange is over.
+    pub fn give_stage(&self, stage: Stage<I>) {
+        let stages = &mut *self.stages.borrow_mut();
+        if stages.len() < STAGES_SPARE {
+            stages.push(stage);
+        }
     }
 
     /// `Date` of now (RFC 9110 6.6.1), formatted once a second.

@@ -16,6 +16,7 @@ pub mod mail;
 pub mod record;
 pub mod relay;
 pub mod serving;
+pub mod slot;
 pub mod target;
 pub mod upload;
 pub mod uring;

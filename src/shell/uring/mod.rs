@@ -6,7 +6,6 @@
 //! (`stream` keeps operations in flight with their buffers).
 
 mod listener;
-mod operation;
 mod runtime;
 mod spawn;
 mod stream;

@@ -12,17 +12,17 @@ use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Canceller};
 use monoio::net::{TcpStream, UnixStream};
 
-use super::operation::Operation;
 use crate::plan::Address;
 use crate::shell::buffer::Buffer;
 use crate::shell::io::Stream;
+use crate::shell::slot::Slot;
 
 /// A TCP or Unix stream. Dropping it closes the socket; what is in flight is cancelled.
 pub struct UringStream {
     /// `None` only while dropping.
     socket: Option<Socket>,
-    read: Operation<(io::Result<usize>, Buffer)>,
-    write: Operation<(io::Result<usize>, Outbound)>,
+    read: Slot<(io::Result<usize>, Buffer)>,
+    write: Slot<(io::Result<usize>, Outbound)>,
     canceller: Canceller,
     progress: u64,
 }
@@ -40,8 +40,8 @@ impl UringStream {
     pub(super) fn new(socket: TcpStream) -> Self {
         Self {
             socket: Some(Rc::new(UnsafeCell::new(socket))),
-            read: Operation::new(),
-            write: Operation::new(),
+            read: Slot::new(),
+            write: Slot::new(),
             canceller: Canceller::new(),
             progress: 0,
         }
@@ -61,7 +61,7 @@ impl UringStream {
         let handle = self.canceller.handle();
         self.read.start(async move {
             // SAFETY: monoio declares `Split` for `TcpStream`: one read and one write may run side by side, since each
-            // only clones the descriptor's handle. `Operation` admits one read; the clone above keeps the socket.
+            // only clones the descriptor's handle. `Slot` admits one read; the clone above keeps the socket.
             let stream = unsafe { &mut *socket.get() };
             let (result, landing) = stream.cancelable_read(Landing(buffer), handle).await;
             (result, landing.0)
@@ -71,7 +71,7 @@ impl UringStream {
     fn start_write(&mut self, outbound: Outbound) {
         let socket = Rc::clone(self.socket());
         self.write.start(async move {
-            // SAFETY: as in `start_read`; `Operation` admits one write.
+            // SAFETY: as in `start_read`; `Slot` admits one write.
             let stream = unsafe { &mut *socket.get() };
             stream.write(outbound).await
         });

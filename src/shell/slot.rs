@@ -1,4 +1,5 @@
-//! A slot for one operation in flight, which reuses its allocation from operation to operation.
+//! A slot for one future at a time, which reuses its allocation from future to future: for operations of a stream, and
+//! for exchanges, so that a connection at rest does not hold the memory that serving takes.
 #![expect(unsafe_code, reason = "reuses a box for futures of equal layout; tested below")]
 
 use std::alloc::Layout;
@@ -6,19 +7,29 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// At most one operation in flight, ending in `T`. The first operation allocates; later ones of the same kind do not.
-pub(super) struct Operation<T> {
+/// At most one future in flight, ending in `T`. The first one allocates; later ones of the same kind do not.
+pub struct Slot<T> {
     /// The operation; a finished one stays for its memory.
     future: Option<Pin<Box<dyn Future<Output = T>>>>,
     is_in_flight: bool,
 }
 
-impl<T: 'static> Operation<T> {
-    pub(super) const fn new() -> Self {
+impl<T: 'static> Default for Slot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: 'static> Slot<T> {
+    /// An empty slot, without an allocation.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { future: None, is_in_flight: false }
     }
 
-    pub(super) const fn is_in_flight(&self) -> bool {
+    /// True while a future is in flight.
+    #[must_use]
+    pub const fn is_in_flight(&self) -> bool {
         self.is_in_flight
     }
 
@@ -26,7 +37,7 @@ impl<T: 'static> Operation<T> {
     ///
     /// # Panics
     /// When one is in flight.
-    pub(super) fn start<F: Future<Output = T> + 'static>(&mut self, operation: F) {
+    pub fn start<F: Future<Output = T> + 'static>(&mut self, operation: F) {
         assert!(!self.is_in_flight, "one operation at a time");
         self.is_in_flight = true;
         self.future = Some(match self.future.take() {
@@ -39,7 +50,7 @@ impl<T: 'static> Operation<T> {
     ///
     /// # Panics
     /// When none is in flight.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         assert!(self.is_in_flight, "only an operation in flight can end");
         let future = self.future.as_mut().expect("an operation in flight has a future");
         let ended = future.as_mut().poll(cx);
@@ -94,7 +105,7 @@ mod tests {
     #[test]
     fn operations_follow_each_other_in_one_allocation_and_drop_what_they_held_once() {
         let drops = Rc::new(Cell::new(0));
-        let mut slot = Operation::new();
+        let mut slot = Slot::new();
         let mut cx = Context::from_waker(Waker::noop());
         let mut addresses = Vec::new();
         for round in 0..4 {
@@ -109,7 +120,7 @@ mod tests {
     #[test]
     fn a_different_kind_gets_an_allocation_of_its_own() {
         let drops = Rc::new(Cell::new(0));
-        let mut slot = Operation::new();
+        let mut slot = Slot::new();
         let mut cx = Context::from_waker(Waker::noop());
         slot.start(hold(Counted(drops.clone()), 1));
         assert!(slot.poll(&mut cx).is_ready());
