@@ -75,6 +75,8 @@ pub enum Failure {
     Thread(io::Error),
     /// The gateway is draining or gone.
     Draining,
+    /// Too many reloads wait already.
+    Busy,
     /// A core did not take up the plan in time.
     Slow,
 }
@@ -101,6 +103,7 @@ impl fmt::Display for Failure {
             Self::Core { core, source } => write!(f, "worker {} cannot start: {source}", core.index()),
             Self::Thread(source) => write!(f, "a thread cannot start: {source}"),
             Self::Draining => f.write_str("the gateway is draining"),
+            Self::Busy => f.write_str("too many reloads wait already"),
             Self::Slow => f.write_str("a worker did not take up the new configuration in time"),
         }
     }
@@ -114,7 +117,13 @@ impl std::error::Error for Failure {
             | Self::AccessLog { source, .. }
             | Self::Core { source, .. }
             | Self::Thread(source) => Some(source),
-            Self::Plan(_) | Self::Driver(_) | Self::Fixed(_) | Self::Cpu { .. } | Self::Draining | Self::Slow => None,
+            Self::Plan(_)
+            | Self::Driver(_)
+            | Self::Fixed(_)
+            | Self::Cpu { .. }
+            | Self::Draining
+            | Self::Busy
+            | Self::Slow => None,
         }
     }
 }

@@ -240,8 +240,11 @@ impl Control {
 
     fn ask_reload(&mut self, source: Option<Source>, reply: ReloadReply) {
         let source = source.unwrap_or_else(|| self.source.clone());
-        if self.drain.is_some() || self.reload.waiting.len() >= RELOADS_WAITING {
+        if self.drain.is_some() {
             return answer(reply, Err(Failure::Draining));
+        }
+        if self.reload.waiting.len() >= RELOADS_WAITING {
+            return answer(reply, Err(Failure::Busy));
         }
         self.reload.waiting.push_back((source, reply));
         self.begin_reload();
@@ -374,10 +377,13 @@ pub(super) fn open_log(log: Option<&AccessLog>) -> Result<Option<Target>, Failur
 
 /// One line for one complaint: the log is no place for carets.
 pub(super) fn tell(say: &Say, complaint: &Complaint) {
-    let place = complaint.spot.as_ref().map_or_else(String::new, ToString::to_string);
-    let hint = complaint.hint.as_deref().unwrap_or_default();
-    let facts: [Fact<'_>; 4] =
-        [("place", &place), ("code", &complaint.code.row().text), ("what", &complaint.message), ("hint", &hint)];
+    let mut facts: Vec<Fact<'_>> = vec![("code", &complaint.code.row().text), ("what", &complaint.message)];
+    if let Some(place) = &complaint.spot {
+        facts.insert(0, ("place", place));
+    }
+    if let Some(hint) = &complaint.hint {
+        facts.push(("hint", hint));
+    }
     match complaint.code.severity() {
         Severity::Error => say.error("configuration is wrong", &facts),
         Severity::Warning => say.warn("configuration is doubtful", &facts),

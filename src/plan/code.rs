@@ -100,6 +100,7 @@ codes! {
     ZeroWeight = "W004" "A weight of zero in a split: its upstream gets no request.";
     NoEffect = "W005" "A setting has no effect where it stands.";
     Ambiguous = "W006" "A route's listeners disagree about a setting, so the first that sets it counts.";
+    OpenAdmin = "W007" "The admin server can be reached from outside this host, and asks nobody for a token.";
 }
 
 impl Code {

@@ -14,24 +14,57 @@ const LARGE_SPARE: usize = 16;
 /// Spare workspaces kept.
 const WORK_SPARE: usize = 1024;
 
-/// The spares of one core. Last in, first out: what was used last is in the cache.
+/// The spares of one core.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    standard: Vec<Buffer>,
-    large: Vec<Buffer>,
-    #[expect(clippy::vec_box, reason = "a workspace moves between pool and connection; as a pointer it moves cheaply")]
-    works: Vec<Box<Work>>,
+    standard: Spares<Buffer>,
+    large: Spares<Buffer>,
+    works: Spares<Box<Work>>,
+}
+
+/// Last in, first out: what was used last is in the cache.
+#[derive(Debug)]
+struct Spares<T> {
+    spares: Vec<T>,
+    /// Fewest spares there were since the last trim: so many were not needed.
+    fewest: usize,
+}
+
+impl<T> Default for Spares<T> {
+    fn default() -> Self {
+        Self { spares: Vec::new(), fewest: 0 }
+    }
+}
+
+impl<T> Spares<T> {
+    fn take(&mut self) -> Option<T> {
+        let taken = self.spares.pop();
+        self.fewest = self.fewest.min(self.spares.len());
+        taken
+    }
+
+    fn give(&mut self, spare: T, most: usize) {
+        if self.spares.len() < most {
+            self.spares.push(spare);
+        }
+    }
+
+    fn trim(&mut self) {
+        // Those at the bottom are the ones that nobody reached.
+        self.spares.drain(..self.fewest);
+        self.fewest = self.spares.len();
+    }
 }
 
 impl Buffers {
     /// An empty buffer of [`STANDARD_BYTES`].
     pub fn standard(&mut self) -> Buffer {
-        self.standard.pop().unwrap_or_else(|| Buffer::with_capacity(STANDARD_BYTES))
+        self.standard.take().unwrap_or_else(|| Buffer::with_capacity(STANDARD_BYTES))
     }
 
     /// An empty buffer of [`LARGE_BYTES`].
     pub fn large(&mut self) -> Buffer {
-        self.large.pop().unwrap_or_else(|| Buffer::with_capacity(LARGE_BYTES))
+        self.large.take().unwrap_or_else(|| Buffer::with_capacity(LARGE_BYTES))
     }
 
     /// An empty buffer with room for at least `bytes` behind its headroom.
@@ -48,27 +81,29 @@ impl Buffers {
 
     /// Takes a buffer back. One of another size, or one too many, is freed.
     pub fn give(&mut self, mut buffer: Buffer) {
-        let (spare, most) = match buffer.capacity() {
-            STANDARD_BYTES => (&mut self.standard, STANDARD_SPARE),
-            LARGE_BYTES => (&mut self.large, LARGE_SPARE),
-            _ => return,
-        };
-        if spare.len() < most {
-            buffer.clear();
-            spare.push(buffer);
+        buffer.clear();
+        match buffer.capacity() {
+            STANDARD_BYTES => self.standard.give(buffer, STANDARD_SPARE),
+            LARGE_BYTES => self.large.give(buffer, LARGE_SPARE),
+            _ => {}
         }
     }
 
     /// A workspace, as it was left.
     pub fn work(&mut self) -> Box<Work> {
-        self.works.pop().unwrap_or_default()
+        self.works.take().unwrap_or_default()
     }
 
     /// Takes a workspace back.
     pub fn give_work(&mut self, work: Box<Work>) {
-        if self.works.len() < WORK_SPARE {
-            self.works.push(work);
-        }
+        self.works.give(work, WORK_SPARE);
+    }
+
+    /// Frees what was not needed since the last call: a rush does not hold its memory for ever.
+    pub fn trim(&mut self) {
+        self.standard.trim();
+        self.large.trim();
+        self.works.trim();
     }
 }
 
@@ -85,6 +120,21 @@ mod tests {
         buffers.give(Buffer::with_capacity(100));
         assert!(buffers.standard().is_empty());
         assert_eq!(buffers.standard().capacity(), STANDARD_BYTES);
+    }
+
+    #[test]
+    fn spares_that_nobody_needs_are_freed_and_those_in_use_stay() {
+        let mut buffers = Buffers::default();
+        let rush: Vec<_> = (0..8).map(|_| buffers.standard()).collect();
+        rush.into_iter().for_each(|buffer| buffers.give(buffer));
+        buffers.trim();
+        let (one, two) = (buffers.standard(), buffers.standard());
+        buffers.give(one);
+        buffers.give(two);
+        buffers.trim();
+        assert_eq!(buffers.standard.spares.len(), 2);
+        buffers.trim();
+        assert!(buffers.standard.spares.is_empty());
     }
 
     #[test]

@@ -121,6 +121,7 @@ async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, publish: impl Fn()) {
         if now >= sweep {
             sweep = now.after(SWEEP_EVERY);
             core.serving().borrow_mut().sweep(now);
+            core.buffers.borrow_mut().trim();
         }
         Row::store(&core.link.row.idle, core.serving().borrow().idle() as u64);
         publish();

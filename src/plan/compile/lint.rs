@@ -34,6 +34,12 @@ pub fn lint(raw: &Raw, listeners: &[Listener], routes: &[Route], matches: &[Matc
     unused_upstreams(raw, routes, desk);
     listeners_without_routes(raw, listeners, matches, desk);
     disagreements(raw, matches, desk);
+    if let Some(address) = raw.admin.as_ref().and_then(|admin| admin.address)
+        && !address.value.0.ip().is_loopback()
+    {
+        desk.complain(Code::OpenAdmin, address.place, "the admin server is not on a loopback address")
+            .hint("listen on 127.0.0.1 or [::1]");
+    }
 }
 
 fn unreachable(conditions: &Match, listeners: &[Listener]) -> Option<&'static str> {
