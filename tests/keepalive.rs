@@ -184,3 +184,28 @@ fn a_request_that_came_in_two_pieces_around_another_is_whole() {
         }
     }
 }
+
+#[test]
+fn a_client_that_asks_without_reading_is_not_read_either() {
+    let gateway = Gateway::with("[routes.all]\npath = \"/*\"\nrespond = { status = 200, text = \"0123456789\" }\n");
+    let mut client = gateway.client();
+    let requests = "GET / HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1000);
+    client.wire().tcp().set_nonblocking(true).expect("a socket takes the option");
+    let mut sent = 0;
+    let mut refusals = 0;
+    // Answers pile up in the sockets' buffers, then nothing more may be taken.
+    while refusals < 20 {
+        match std::io::Write::write(&mut client.wire().tcp(), &requests.as_bytes()[sent % requests.len()..]) {
+            Ok(count) => (sent, refusals) = (sent + count, 0),
+            Err(_) => {
+                refusals += 1;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+        assert!(sent < 256 << 20, "the gateway takes requests whose answers nobody reads");
+    }
+    client.wire().tcp().set_nonblocking(false).expect("a socket takes the option");
+    for _ in 0..sent / "GET / HTTP/1.1\r\nhost: test\r\n\r\n".len() {
+        assert_eq!(client.answer().text(), "0123456789");
+    }
+}

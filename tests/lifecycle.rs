@@ -108,6 +108,38 @@ fn a_hangup_puts_the_new_file_in_force_between_requests() {
 }
 
 #[test]
+fn a_reload_disturbs_nothing_that_is_under_way() {
+    let gate = Arc::new(Gate::default());
+    let way = Arc::clone(&gate);
+    let [origin, other] = [(); 2].map(|()| Origin::answering(|_| Reply::text("small")));
+    let slow = Origin::playing(move |connection| {
+        while connection.request().is_ok() {
+            connection.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst");
+            way.pass();
+            connection.send("-rest");
+        }
+    });
+    let route = format!("[routes.slow]\npath = \"/slow\"\nupstream = {{ endpoints = [\"{}\"] }}\n", slow.endpoint());
+    let process = Process::run(&config(&origin, &route));
+    let mut download = process.client();
+    download.send("GET /slow HTTP/1.1\r\nhost: test\r\n\r\n");
+    slow.await_request(1);
+    let mut client = process.client();
+    for round in 0..10 {
+        process.configure(&config(if round % 2 == 0 { &other } else { &origin }, ""));
+        process.signal("HUP");
+        for _ in 0..50 {
+            assert_eq!(client.get("/").text(), "small");
+        }
+    }
+    eventually("a plan without the slow route", || (process.client().get("/slow").text() == "small").then_some(()));
+    // Its route is gone; the exchange that it began is not.
+    gate.open();
+    assert_eq!(download.answer().text(), "first-rest");
+    assert_eq!(download.get("/slow").text(), "small");
+}
+
+#[test]
 fn a_bad_file_is_reported_and_the_old_plan_keeps_serving() {
     let origin = Origin::answering(|_| Reply::text("still here"));
     let process = Process::run(&config(&origin, ""));

@@ -155,3 +155,70 @@ fn an_idle_connection_is_closed_after_its_time() {
     assert_eq!(client.get("/").status, 204);
     assert_eq!(origin.connections(), 2);
 }
+
+#[test]
+fn what_an_idle_connection_says_unasked_is_nobodys_answer() {
+    let gate = Arc::new(Gate::default());
+    let way = Arc::clone(&gate);
+    let said = Arc::new(Gate::default());
+    let done = Arc::clone(&said);
+    let origin = Origin::playing(move |connection| {
+        let is_first = connection.number == 1;
+        while connection.request().is_ok() {
+            connection.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood");
+            if is_first {
+                way.pass();
+                connection.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil");
+                done.open();
+            }
+        }
+    });
+    let mut client = Gateway::before(&origin).into_client();
+    assert_eq!(client.get("/1").text(), "good");
+    gate.open();
+    // When the origin's send is over, its bytes are in the gateway's socket: that is loopback.
+    said.pass();
+    for number in 2..5 {
+        assert_eq!(client.get(&format!("/{number}")).text(), "good");
+    }
+    assert_eq!(origin.connections(), 2);
+}
+
+#[test]
+fn a_post_does_not_go_out_on_a_connection_that_is_known_to_be_dead() {
+    let origin = Origin::playing(|connection| {
+        if connection.request().is_ok() {
+            connection.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        }
+    });
+    let mut client = Gateway::before(&origin).into_client();
+    for number in 1..=3 {
+        assert_eq!(client.ask("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\nmoney").text(), "ok");
+        // The origin's close has reached the gateway before the next request does.
+        origin.await_ended(number);
+    }
+    assert_eq!(origin.requests().len(), 3);
+}
+
+#[test]
+fn a_body_where_none_can_be_is_not_the_next_answer() {
+    for (request, answer) in [
+        ("HEAD / HTTP/1.1\r\nhost: test\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"),
+        (
+            "GET / HTTP/1.1\r\nhost: test\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+        ),
+        ("GET / HTTP/1.1\r\nhost: test\r\n\r\n", "HTTP/1.1 304 Not Modified\r\ncontent-length: 4\r\n\r\nevil"),
+    ] {
+        let origin = Origin::playing(move |connection| {
+            let is_first = connection.number == 1;
+            while connection.request().is_ok() {
+                connection.send(if is_first { answer } else { "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood" });
+            }
+        });
+        let mut client = Gateway::before(&origin).into_client();
+        let status = client.ask(request).status;
+        assert!(matches!(status, 200 | 204 | 304), "{answer:?}");
+        assert_eq!(client.get("/next").text(), "good", "{answer:?}");
+    }
+}

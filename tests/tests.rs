@@ -12,6 +12,8 @@ mod actors;
 mod bodies;
 /// What an exchange costs: allocations and sends, held exactly.
 mod costs;
+/// Many exchanges, all sizes, every pace.
+mod crowd;
 /// The gateway's own answers tell enough and nothing internal.
 mod errors;
 /// What of a message goes through, what goes, what is added.
