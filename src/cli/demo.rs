@@ -18,9 +18,9 @@ pub fn print_configuration(out: &mut dyn Write) -> io::Result<u8> {
 ///
 /// # Errors
 /// When standard output cannot be written, or the origins cannot listen.
-pub fn run(address: SocketAddr) -> io::Result<u8> {
+pub fn run(address: SocketAddr, release_memory: fn()) -> io::Result<u8> {
     let text = demo::start(address)?;
-    match run::start(Source::Text { name: "demo.toml".to_owned(), text }) {
+    match run::start(Source::Text { name: "demo.toml".to_owned(), text }, release_memory) {
         Ok(gateway) => {
             let address = gateway.address("web").unwrap_or(address);
             io::stdout().write_all(invitation(address, gateway.admin_address()).as_bytes())?;

@@ -79,18 +79,19 @@ impl From<Format> for check::Format {
     }
 }
 
-/// Runs the command that the process's arguments ask for.
+/// Runs the command that the process's arguments ask for. `release_memory` gives memory that the calling thread has
+/// freed back to the kernel, in the way of the program's allocator.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(release_memory: fn()) -> ExitCode {
     let arguments = Arguments::parse();
     // Not locked: `run` writes the access log to standard output from another thread.
     let mut out = io::stdout();
     let result = match arguments.command {
-        Command::Run { file } => run::run(file),
+        Command::Run { file } => run::run(file, release_memory),
         Command::Check { file, format } => check::run(&file, format.into(), &mut out),
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Demo { print_config: true, .. } => demo::print_configuration(&mut out),
-        Command::Demo { listen, .. } => demo::run(listen),
+        Command::Demo { listen, .. } => demo::run(listen, release_memory),
         Command::Schema => schema::run(&mut out).map(|()| 0),
         Command::Reference => schema::run_reference(&mut out).map(|()| 0),
         Command::Version => writeln!(out, "ringway {}", env!("CARGO_PKG_VERSION")).map(|()| 0),

@@ -11,8 +11,8 @@ use crate::control::{End, Failure, Gateway, Options, Source, descriptors};
 ///
 /// # Errors
 /// None; they are said.
-pub fn run(file: PathBuf) -> io::Result<u8> {
-    Ok(match start(Source::File(file)) {
+pub fn run(file: PathBuf, release_memory: fn()) -> io::Result<u8> {
+    Ok(match start(Source::File(file), release_memory) {
         Ok(gateway) => code(gateway.wait()),
         Err(failure) => {
             complain(&failure);
@@ -25,8 +25,9 @@ pub fn run(file: PathBuf) -> io::Result<u8> {
 ///
 /// # Errors
 /// As [`Gateway::start`].
-pub(super) fn start(source: Source) -> Result<Gateway, Failure> {
-    let options = Options::alone()?;
+pub(super) fn start(source: Source, release_memory: fn()) -> Result<Gateway, Failure> {
+    let mut options = Options::alone()?;
+    options.release_memory = release_memory;
     descriptors::raise(&options.say);
     Gateway::start(source, options)
 }

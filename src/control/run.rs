@@ -35,6 +35,8 @@ pub const DRIVER_VARIABLE: &str = "RINGWAY_DRIVER";
 pub struct Options {
     /// How cores do I/O.
     pub driver: Preference,
+    /// Gives freed memory of the calling thread back to the kernel: the allocator's own call for that.
+    pub release_memory: fn(),
     /// Cores are pinned to CPUs. Programs with more to do than this gateway may not want that.
     pub pins: bool,
     /// SIGTERM, SIGINT and SIGHUP are this gateway's.
@@ -52,7 +54,14 @@ impl Options {
     /// [`Failure::Driver`]: [`DRIVER_VARIABLE`] names none.
     pub fn embedded() -> Result<Self, Failure> {
         let driver = driver(std::env::var_os(DRIVER_VARIABLE).unwrap_or_default())?;
-        Ok(Self { driver, pins: false, heeds_signals: false, say: Say::to_nobody(), start: worker::start })
+        Ok(Self {
+            driver,
+            release_memory: || {},
+            pins: false,
+            heeds_signals: false,
+            say: Say::to_nobody(),
+            start: worker::start,
+        })
     }
 
     /// For a gateway that is all its process does.
@@ -276,7 +285,7 @@ fn boot(
     let (sockets, addresses) = sockets::bind(&plan.listeners, places.len()).map_err(Failure::Listen)?;
     let signals = if options.heeds_signals { Signals::heed().map_err(Failure::Thread)? } else { Signals::Ignored };
     let plan = SharedPlan::new(plan);
-    let cores = Cores::start(&plan, &places, sockets, options.driver, options.start)?;
+    let cores = Cores::start(&plan, &places, sockets, options.driver, options.release_memory, options.start)?;
     let log = LogWriter::start(cores.links(), target, say.clone()).map_err(Failure::Thread)?;
     let (health, watch) = watch::channel(Health::Ready);
     let listeners = plan.listeners.iter().map(|listener| listener.name.clone()).zip(addresses).collect();
@@ -330,7 +339,14 @@ mod tests {
     const ADMIN: &str = "[admin]\naddress = \"127.0.0.1:0\"\n";
 
     fn options(start: Start) -> Options {
-        Options { driver: Preference::Auto, pins: false, heeds_signals: false, say: Say::to_memory(), start }
+        Options {
+            driver: Preference::Auto,
+            release_memory: || {},
+            pins: false,
+            heeds_signals: false,
+            say: Say::to_memory(),
+            start,
+        }
     }
 
     /// Two workers, one listener, an admin address and these routes.

@@ -49,10 +49,11 @@ impl<T> Spares<T> {
         }
     }
 
-    fn trim(&mut self) {
+    fn trim(&mut self) -> usize {
         // Those at the bottom are the ones that nobody reached.
-        self.spares.drain(..self.fewest);
+        let freed = self.spares.drain(..self.fewest).count();
         self.fewest = self.spares.len();
+        freed
     }
 }
 
@@ -99,11 +100,10 @@ impl Buffers {
         self.works.give(work, WORK_SPARE);
     }
 
-    /// Frees what was not needed since the last call: a rush does not hold its memory for ever.
-    pub fn trim(&mut self) {
-        self.standard.trim();
-        self.large.trim();
-        self.works.trim();
+    /// Frees what was not needed since the last call, and says how many spares that were: a rush does not hold its
+    /// memory for ever.
+    pub fn trim(&mut self) -> usize {
+        self.standard.trim() + self.large.trim() + self.works.trim()
     }
 }
 

@@ -245,8 +245,10 @@ fn is_loop(request: &RequestHead, bytes: &[u8], pseudonym: &str) -> bool {
 
 fn canonical_path(bytes: &[u8], request: &RequestHead, out: &mut Vec<u8>) -> Result<(), Fault> {
     let path = request.path.of(bytes);
-    if request.form == TargetForm::Asterisk || path.is_empty() {
-        out.push(if path.is_empty() { b'/' } else { b'*' });
+    // RFC 9112 3.2.4: OPTIONS for a URI without path and query speaks of the server, as `*` does.
+    let is_server = request.method == Method::Options && path.is_empty() && request.query.is_none();
+    if request.form == TargetForm::Asterisk || is_server {
+        out.push(b'*');
         return Ok(());
     }
     match path::canonicalise(path, out) {

@@ -67,15 +67,16 @@ pub async fn forward<I: Io>(
     let deadlines = Deadlines::new(story.started, timeouts);
     let mut is_again = false;
     loop {
+        // The message first: a body that is broken from the start costs no connection.
+        let mut upload = match begin(down, work, story, admitted, forward, choice, deadlines.idle) {
+            Ok(upload) => upload,
+            Err(fault) => return local::fault(down, work, story, fault).await,
+        };
         let mut up = match connection(down, story, choice, &deadlines, is_again).await {
             Ok(up) => up,
             Err(fault) => return local::fault(down, work, story, fault).await,
         };
         story.record.attempts += 1;
-        let mut upload = match begin(down, work, story, admitted, forward, choice, deadlines.idle) {
-            Ok(upload) => upload,
-            Err(fault) => return local::fault(down, work, story, fault).await,
-        };
         match ask(down, work, story, &mut up, &mut upload, &deadlines).await {
             Ok(()) => {
                 let edits = &admitted.route(&plan).response;

@@ -81,7 +81,8 @@ async fn answer<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, status: u16,
     write: impl FnOnce(&mut Vec<u8>, &Frame<'_>) -> Option<Bytes>,
 ) -> Next {
-    let is_keeping = !story.must_close.get() && is_worth_draining(&work.request);
+    let is_serving = down.core.phase() == Phase::Serving;
+    let is_keeping = is_serving && !story.must_close.get() && is_worth_draining(&work.request);
     story.must_close.set(!is_keeping);
     work.head.clear();
     let body = {

@@ -1,7 +1,7 @@
 //! Where a request goes under which name: the target and Host upstream, and the `Location` of a redirect.
 
 use super::connection::Downstream;
-use super::exchange::{Admitted, Story};
+use super::exchange::{Admitted, Story, client_of};
 use super::io::Io;
 use super::serving::Choice;
 use super::work::Work;
@@ -56,11 +56,13 @@ pub fn location<I: Io>(
     down: &Downstream<I>, work: &Work, story: &Story<I>, redirect: &Redirect, out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     let bytes = down.inbound.data();
-    let (host, port) = split_port(work.request.host.map_or(b"", |host| host.of(bytes)));
+    let client = client_of(down, &work.request, &story.plan);
+    let own = work.request.host.map_or(&b""[..], |host| host.of(bytes));
+    let (host, port) = split_port(client.host.unwrap_or(own));
     let query = work.request.query.map(|query| query.of(bytes));
     let asked = Asked { path: &work.facts.path, query, captures: &story.captures };
     let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
-    rewrite::location(redirect, &asked, &Reached { scheme: "http", host, port }, &fill, out)
+    rewrite::location(redirect, &asked, &Reached { scheme: client.scheme.unwrap_or("http"), host, port }, &fill, out)
 }
 
 /// Host and port of an authority whose grammar was checked.

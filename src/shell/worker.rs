@@ -30,7 +30,13 @@ pub struct Setup {
     pub sockets: Vec<(ListenerId, std::net::TcpListener)>,
     /// Which driver to run on.
     pub driver: Preference,
+    /// Gives memory that this thread has freed back to the kernel; called after a rush. Only the program knows its
+    /// allocator.
+    pub release_memory: fn(),
 }
+
+/// So many spares freed at once are worth a call to the allocator.
+const RELEASE_FROM: usize = 32;
 
 /// A worker that runs.
 #[derive(Debug)]
@@ -95,7 +101,7 @@ async fn work(io: Uring, setup: Setup, driver: String, say: mpsc::Sender<io::Res
     let core = Core::new(io.clone(), setup.core, setup.plan, setup.link);
     let doors = Doors::open(&core, listeners);
     say.send(Ok(driver)).ok();
-    tick(&core, &doors, || Row::store(&core.link.row.panics, io.panics())).await;
+    tick(&core, &doors, setup.release_memory, || Row::store(&core.link.row.panics, io.panics())).await;
     core.serving().borrow_mut().clear();
     core.flush_log();
     core.serving().borrow_mut().publish();
@@ -104,7 +110,7 @@ async fn work(io: Uring, setup: Setup, driver: String, say: mpsc::Sender<io::Res
 }
 
 /// Every [`TICK`]: reads the mail, hands the log over, stores the row, closes stale upstream connections.
-async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, publish: impl Fn()) {
+async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(), publish: impl Fn()) {
     let mut timer = core.io.timer();
     let mut sweep = core.io.now().after(SWEEP_EVERY);
     let mut lag_max = 0;
@@ -121,7 +127,9 @@ async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, publish: impl Fn()) {
         if now >= sweep {
             sweep = now.after(SWEEP_EVERY);
             core.serving().borrow_mut().sweep(now);
-            core.buffers.borrow_mut().trim();
+            if core.buffers.borrow_mut().trim() >= RELEASE_FROM {
+                release_memory();
+            }
         }
         Row::store(&core.link.row.idle, core.serving().borrow().idle() as u64);
         publish();

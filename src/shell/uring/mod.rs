@@ -42,7 +42,7 @@ struct Shared {
     turn: Cell<Option<Clock>>,
     /// Wakes the main future, which runs when the run queue is empty and so ends a turn.
     main: Waker,
-    /// Whether the main future is to return.
+    /// Whether the main future is to return once no task of the shell itself is left.
     is_stopped: Cell<bool>,
     /// State of the random generator.
     random: Cell<u64>,
@@ -66,9 +66,10 @@ impl Uring {
         self.shared.panics.get()
     }
 
-    /// Ends the core's event loop once the run queue is empty.
+    /// Ends the core's event loop once the run queue is empty. Tasks that still wait then are dropped with it.
     pub fn stop(&self) {
         self.shared.is_stopped.set(true);
+        self.shared.deferred.end();
         self.shared.main.wake_by_ref();
     }
 

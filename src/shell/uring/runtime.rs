@@ -152,13 +152,14 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(shell) = &self.shell {
             shell.shared.turn.set(None);
-            return if shell.shared.is_stopped.get() { Poll::Ready(()) } else { Poll::Pending };
+            let is_over = shell.shared.is_stopped.get() && shell.shared.deferred.is_ended();
+            return if is_over { Poll::Ready(()) } else { Poll::Pending };
         }
         let (Some(first), Some(deferred)) = (self.first.take(), self.deferred.take()) else {
             unreachable!("the first poll finds both and makes the shell");
         };
         let shell = Uring { shared: Rc::new(shared(cx, deferred, self.seed)) };
-        drop(monoio::spawn(spawn::Deferred::serve(Rc::clone(&shell.shared))));
+        drop(monoio::spawn(spawn::serve_deferred(Rc::clone(&shell.shared))));
         spawn::spawn(&shell.shared, first(shell.clone()));
         self.shell = Some(shell);
         Poll::Pending

@@ -169,12 +169,20 @@ pub(super) struct Deferred {
     kick: std::os::unix::net::UnixStream,
     /// Taken by the task that waits for kicks.
     kicked: Cell<Option<std::os::unix::net::UnixStream>>,
+    /// That task is over.
+    is_ended: Cell<bool>,
 }
 
 impl Deferred {
     pub(super) fn new() -> io::Result<Self> {
         let (kick, kicked) = std::os::unix::net::UnixStream::pair()?;
-        Ok(Self { waiting: RefCell::default(), is_kicked: Cell::new(false), kick, kicked: Cell::new(Some(kicked)) })
+        Ok(Self {
+            waiting: RefCell::default(),
+            is_kicked: Cell::new(false),
+            kick,
+            kicked: Cell::new(Some(kicked)),
+            is_ended: Cell::new(false),
+        })
     }
 
     fn put_off(&self, waker: Waker) {
@@ -185,24 +193,41 @@ impl Deferred {
         }
     }
 
-    /// The task that wakes what was put off; never ends.
-    pub(super) async fn serve(shared: Rc<Shared>) {
-        let kicked = shared.deferred.kicked.take().expect("one task serves the deferred");
-        if kicked.set_nonblocking(monoio::utils::is_legacy()).is_err() {
-            return;
-        }
-        let Ok(mut kicked) = UnixStream::from_std(kicked) else { return };
+    /// Ends the task that waits for kicks. A task left waiting would keep its ring alive, and the ring the task.
+    pub(super) fn end(&self) {
+        // It fails only when the other end is gone, and the task with it.
+        drop(self.kick.shutdown(std::net::Shutdown::Both));
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended.get()
+    }
+
+    /// Wakes what was put off, kick by kick, until [`Deferred::end`].
+    async fn serve(&self) -> io::Result<()> {
+        let kicked = self.kicked.take().expect("one task serves the deferred");
+        kicked.set_nonblocking(monoio::utils::is_legacy())?;
+        let mut kicked = UnixStream::from_std(kicked)?;
         let mut byte = vec![0; 1];
         let mut woken = Vec::new();
         loop {
             let (read, back) = kicked.read(byte).await;
             byte = back;
-            if matches!(read, Ok(0)) {
-                return;
+            if read? == 0 {
+                return Ok(());
             }
-            shared.deferred.is_kicked.set(false);
-            std::mem::swap(&mut woken, &mut *shared.deferred.waiting.borrow_mut());
+            self.is_kicked.set(false);
+            std::mem::swap(&mut woken, &mut *self.waiting.borrow_mut());
             woken.drain(..).for_each(Waker::wake);
         }
     }
+}
+
+/// The task behind the deferred wakes. It is the shell's own, and not wrapped like the others: it must not wait for
+/// itself.
+pub(super) async fn serve_deferred(shared: Rc<Shared>) {
+    let served = shared.deferred.serve().await;
+    debug_assert!(served.is_ok(), "a socket pair of our own does not fail: {served:?}");
+    shared.deferred.is_ended.set(true);
+    shared.main.wake_by_ref();
 }
