@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::plan::cidr::CidrSet;
 use crate::proto::authority;
+use crate::proto::h1::encode::push_address;
 use crate::proto::head::Known;
 
 /// The client, as far as trusted hops tell.
@@ -60,7 +61,7 @@ where
 /// Appends the value of our own `X-Forwarded-For`: the chain as a trusted peer told it, then the peer.
 pub fn write_forwarded_for<'a>(peer: IpAddr, chain: impl Iterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
     write_chain(chain, out);
-    write!(out, "{}", peer.to_canonical()).expect("writing to a vector cannot fail");
+    push_address(peer, out);
 }
 
 /// Appends the value of our own `Forwarded`: the chain as a trusted peer told it, then an element for the peer (RFC

@@ -283,21 +283,3 @@ pub fn max_forwards(head: &RequestHead, bytes: &[u8]) -> Option<u64> {
     let line = head.lines.iter().find(|line| line.known == Known::MaxForwards)?;
     std::str::from_utf8(line.value.of(bytes)).ok()?.parse().ok()
 }
-
-/// Appends `address` in its usual text form.
-pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            for (position, octet) in address.octets().into_iter().enumerate() {
-                if position > 0 {
-                    out.push(b'.');
-                }
-                push_decimal(u64::from(octet), out);
-            }
-        }
-        IpAddr::V6(address) => {
-            use std::io::Write;
-            write!(out, "{address}").expect("writing to memory does not fail");
-        }
-    }
-}

@@ -9,6 +9,7 @@ use super::buffer::Buffer;
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Next, exchange, refuse};
 use super::io::{Io, Stream, Timer};
+use super::stage::Exit;
 use super::work::Work;
 use crate::plan::Listener;
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
@@ -73,7 +74,7 @@ pub enum Expiry {
 /// Serves `stream` until it ends.
 pub async fn serve<I: Io>(core: Rc<Core<I>>, stream: I::Stream, seat: Seat<I>, listener: ListenerId, peer: SocketAddr) {
     let timer = core.io.timer();
-    let mut downstream = Downstream {
+    let mut downstream = Box::new(Downstream {
         core,
         stream,
         inbound: Buffer::default(),
@@ -84,13 +85,13 @@ pub async fn serve<I: Io>(core: Rc<Core<I>>, stream: I::Stream, seat: Seat<I>, l
         timer,
         seat,
         is_first: true,
-    };
+    });
     while downstream.first_bytes().await {
-        let mut stage = downstream.core.stage();
-        stage.start(converse(downstream));
-        let (back, next) = poll_fn(|cx| stage.poll(cx)).await;
+        let core = Rc::clone(&downstream.core);
+        let mut stage = core.stage();
+        let (back, next) = stage.run(downstream).await;
         downstream = back;
-        downstream.core.give_stage(stage);
+        core.give_stage(stage);
         downstream.is_first = false;
         match next {
             Next::Keep => downstream.settle(),
@@ -100,11 +101,8 @@ pub async fn serve<I: Io>(core: Rc<Core<I>>, stream: I::Stream, seat: Seat<I>, l
     downstream.end();
 }
 
-/// A connection that comes back from an exchange, and what becomes of it.
-pub type Exit<I> = (Downstream<I>, Next);
-
 /// Reads a head and runs its exchange, to the last byte that the connection has to send.
-async fn converse<I: Io>(mut downstream: Downstream<I>) -> Exit<I> {
+pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     let mut work = downstream.core.buffers.borrow_mut().work();
     let next = match downstream.head(&mut work).await {
         Arrival::Head => exchange(&mut downstream, &mut work).await,

@@ -7,11 +7,10 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::buffers::Buffers;
-use super::connection::Exit;
 use super::io::Io;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::Serving;
-use super::slot::Slot;
+use super::stage::Stage;
 use crate::proto::h1::encode::{DATE_BYTES, date};
 use crate::words::fault::Kind;
 use crate::words::ids::{CoreId, ListenerId};
@@ -49,9 +48,6 @@ pub struct Core<I: Io> {
     in_flight: Cell<u64>,
     stages: RefCell<Vec<Stage<I>>>,
 }
-
-/// Where an exchange runs: memory that a connection holds only while it is not at rest.
-pub type Stage<I> = Slot<Exit<I>>;
 
 /// Spare stages kept.
 const STAGES_SPARE: usize = 1024;

@@ -62,7 +62,7 @@ pub trait Stream: 'static {
     /// put back, so all polls of one read pass the same buffer.
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>>;
 
-    /// Asks for a read in flight to be given up. Poll on until it is `Ready`: with data that came first, or with
+    /// Asks for a read in flight on an accepted connection to be given up (elsewhere it does nothing). Poll on until it is `Ready`: with data that came first, or with
     /// [`io::ErrorKind::Interrupted`] and the buffer back.
     fn cancel_read(&mut self);
 

@@ -17,6 +17,7 @@ pub mod record;
 pub mod relay;
 pub mod serving;
 pub mod slot;
+pub mod stage;
 pub mod target;
 pub mod upload;
 pub mod uring;

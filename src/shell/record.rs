@@ -12,7 +12,7 @@ use super::work::Work;
 use crate::plan::{Address, Plan};
 use crate::policy::journal::{self, Entry, Hop};
 use crate::policy::meter::Sample;
-use crate::policy::outgoing::write_address;
+use crate::proto::h1::encode::push_address;
 use crate::proto::head::Known;
 use crate::words::fault::Fault;
 use crate::words::ids::RouteId;
@@ -144,7 +144,7 @@ fn write_endpoint(out: &mut Vec<u8>, address: &Address) {
             if address.is_ipv6() {
                 out.push(b'[');
             }
-            write_address(out, address.ip());
+            push_address(address.ip(), out);
             if address.is_ipv6() {
                 out.push(b']');
             }

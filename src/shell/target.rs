@@ -7,9 +7,8 @@ use super::serving::Choice;
 use super::work::Work;
 use crate::plan::template::Variable;
 use crate::plan::{Forward, Redirect};
-use crate::policy::outgoing::write_address;
 use crate::policy::rewrite::{self, Asked, Reached};
-use crate::proto::h1::encode::push_decimal;
+use crate::proto::h1::encode::{push_address, push_decimal};
 use crate::words::fault::Fault;
 
 /// Writes the upstream target of the exchange to `work.target`.
@@ -81,7 +80,7 @@ pub fn fill<I: Io>(variable: Variable, down: &Downstream<I>, work: &Work, story:
     let bytes = down.inbound.data();
     let plan = &story.plan;
     match variable {
-        Variable::ClientIp => write_address(out, story.record.client.0),
+        Variable::ClientIp => push_address(story.record.client.0, out),
         Variable::ClientPort => {
             if let Some(port) = story.record.client.1 {
                 push_decimal(u64::from(port), out);

@@ -1,6 +1,8 @@
 //! Writes the small pieces of HTTP/1.x that are computed: chunk headers, numbers, dates. Nothing allocates beyond the
 //! room that the caller's vector has.
 
+use std::net::IpAddr;
+
 use crate::words::time::Wall;
 
 /// Room for the longest chunk header: 16 hex digits and CRLF.
@@ -55,6 +57,24 @@ pub fn decimal(mut number: u64, room: &mut [u8; DECIMAL_BYTES]) -> &[u8] {
 /// Appends `number` in decimal digits.
 pub fn push_decimal(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(decimal(number, &mut [0; DECIMAL_BYTES]));
+}
+
+/// Appends `address` in its usual text form.
+pub fn push_address(address: IpAddr, out: &mut Vec<u8>) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            for (position, octet) in address.octets().into_iter().enumerate() {
+                if position > 0 {
+                    out.push(b'.');
+                }
+                push_decimal(u64::from(octet), out);
+            }
+        }
+        IpAddr::V6(address) => {
+            use std::io::Write;
+            write!(out, "{address}").expect("writing to memory does not fail");
+        }
+    }
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7). [`Wall`] ends in the year 2554, so four digits are enough.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use monoio::buf::{IoBuf, IoBufMut};
-use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Canceller};
+use monoio::io::{AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, Canceller};
 use monoio::net::{TcpStream, UnixStream};
 
 use crate::plan::Address;
@@ -23,7 +23,9 @@ pub struct UringStream {
     socket: Option<Socket>,
     read: Slot<(io::Result<usize>, Buffer)>,
     write: Slot<(io::Result<usize>, Outbound)>,
-    canceller: Canceller,
+    /// Cancels reads, where that may be asked for. Each read that can be cancelled pays for it with a hash table's
+    /// insertion and removal, so connections of our own making go without.
+    canceller: Option<Canceller>,
     progress: u64,
 }
 
@@ -37,12 +39,20 @@ enum Outbound {
 }
 
 impl UringStream {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    /// An accepted connection.
+    pub(super) fn accepted(socket: TcpStream) -> Self {
+        let mut stream = Self::connected(socket);
+        stream.canceller = Some(Canceller::new());
+        stream
+    }
+
+    /// A connection that we made.
+    fn connected(socket: TcpStream) -> Self {
         Self {
             socket: Some(Rc::new(UnsafeCell::new(socket))),
             read: Slot::new(),
             write: Slot::new(),
-            canceller: Canceller::new(),
+            canceller: None,
             progress: 0,
         }
     }
@@ -58,14 +68,22 @@ impl UringStream {
 
     fn start_read(&mut self, buffer: Buffer) {
         let socket = Rc::clone(self.socket());
-        let handle = self.canceller.handle();
-        self.read.start(async move {
-            // SAFETY: monoio declares `Split` for `TcpStream`: one read and one write may run side by side, since each
-            // only clones the descriptor's handle. `Slot` admits one read; the clone above keeps the socket.
-            let stream = unsafe { &mut *socket.get() };
-            let (result, landing) = stream.cancelable_read(Landing(buffer), handle).await;
-            (result, landing.0)
-        });
+        // SAFETY: monoio declares `Split` for `TcpStream`: one read and one write may run side by side, since each only
+        // clones the descriptor's handle. `Slot` admits one read; the clone above keeps the socket.
+        let stream = unsafe { &mut *socket.get() };
+        let landing = Landing(buffer);
+        match self.canceller.as_ref().map(Canceller::handle) {
+            Some(handle) => self.read.start(async move {
+                let (result, landing) = stream.cancelable_read(landing, handle).await;
+                drop(socket);
+                (result, landing.0)
+            }),
+            None => self.read.start(async move {
+                let (result, landing) = stream.read(landing).await;
+                drop(socket);
+                (result, landing.0)
+            }),
+        }
     }
 
     fn start_write(&mut self, outbound: Outbound) {
@@ -125,7 +143,7 @@ impl Stream for UringStream {
 
     fn cancel_read(&mut self) {
         if self.read.is_in_flight() {
-            self.canceller = std::mem::take(&mut self.canceller).cancel();
+            self.canceller = self.canceller.take().map(Canceller::cancel);
         }
     }
 
@@ -188,7 +206,7 @@ pub(super) async fn connect(address: &Address) -> io::Result<UringStream> {
             TcpStream::from_std(unsafe { std::net::TcpStream::from_raw_fd(descriptor) })?
         }
     };
-    Ok(UringStream::new(stream))
+    Ok(UringStream::connected(stream))
 }
 
 /// Errors after which the same operation is simply started again.

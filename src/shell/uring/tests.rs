@@ -174,10 +174,10 @@ fn the_clock_stands_still_within_a_turn_and_goes_on_behind_it() {
     });
 }
 
-/// A stream of ours and the blocking stream at its other end.
+/// An accepted stream of ours and the blocking stream at its other end.
 async fn pair(io: &Uring) -> (UringStream, std::net::TcpStream) {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = Address::Tcp(socket.local_addr().unwrap());
-    let ours = io.connect(&address).await.unwrap();
-    (ours, socket.accept().unwrap().0)
+    let theirs = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+    let ours = io.listener(socket).unwrap().accept().await.unwrap().0;
+    (ours, theirs)
 }
