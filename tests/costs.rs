@@ -141,16 +141,16 @@ impl Listener for WatchedListener {
 }
 
 impl Stream for WatchedStream {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_readable(cx)
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
         self.stream.poll_read(cx, into)
     }
 
-    fn cancel_read(&mut self) {
-        self.stream.cancel_read();
-    }
-
-    fn is_reading(&self) -> bool {
-        self.stream.is_reading()
+    fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize> {
+        self.stream.try_read(into)
     }
 
     fn is_writing(&self) -> bool {

@@ -93,12 +93,6 @@ impl Buffer {
         self.end = self.start;
     }
 
-    /// True when the last data left no room: whoever reads has more to come than this buffer takes at once.
-    #[must_use]
-    pub fn was_full(&self) -> bool {
-        !self.bytes.is_empty() && self.room() == 0
-    }
-
     /// Moves the data to where it was in a fresh buffer, so that all room is behind it.
     pub fn compact(&mut self) {
         let front = Self::HEADROOM.min(self.bytes.len() / 2);

@@ -18,9 +18,6 @@ use crate::words::ids::ListenerId;
 use crate::words::limits;
 use crate::words::time::Instant;
 
-/// A quiet connection waits with a buffer of this size: half of it lands the first bytes.
-const QUIET_BYTES: usize = 96;
-
 /// One client connection and what it holds.
 pub struct Downstream<I: Io> {
     /// The core it lives on.
@@ -48,8 +45,6 @@ enum Read {
     Bytes,
     /// The peer closed or reset.
     End,
-    /// The read was cancelled and brought nothing.
-    Cancelled,
     Expired,
     /// The core does not want to wait any more.
     Draining,
@@ -125,58 +120,24 @@ impl<I: Io> Downstream<I> {
         self.timer.poll_at(cx, self.core.io.now(), deadline).map(|()| Expiry::Deadline)
     }
 
-    /// Waits for the first bytes of a head; false when there will be none.
-    ///
-    /// A connection that stays quiet gives its buffer back and waits with a tiny one.
+    /// Waits for the first bytes of a head; false when there will be none. Holds no buffer while it waits.
     async fn first_bytes(&mut self) -> bool {
         if !self.inbound.is_empty() {
             return true;
         }
-        let now = self.core.io.now();
         let plan = self.core.plan();
         let timeouts = &plan.listeners[self.listener.index()].timeouts;
-        let deadline = now.after(if self.is_first { timeouts.head } else { timeouts.idle });
-        let quiet = now.after(limits::QUIET_TIME).min(deadline);
+        let deadline = self.core.io.now().after(if self.is_first { timeouts.head } else { timeouts.idle });
         drop(plan);
-        match self.read(quiet, true).await {
-            Read::Bytes => return true,
-            Read::End | Read::Cancelled => return false,
-            Read::Expired if quiet == deadline => return false,
-            Read::Draining => return self.last_bytes().await,
-            Read::Expired => {}
-        }
-        if self.last_bytes().await {
-            return true;
-        }
-        if self.stream.is_reading() || self.is_ended() {
-            return false;
-        }
-        self.core.buffers.borrow_mut().give(std::mem::replace(&mut self.inbound, Buffer::with_capacity(QUIET_BYTES)));
-        let read = self.read(deadline, true).await;
-        let came = read == Read::Bytes || (read == Read::Draining && self.last_bytes().await);
-        came && {
-            let few = std::mem::replace(&mut self.inbound, self.core.buffers.borrow_mut().standard());
-            self.inbound.append(few.data())
-        }
-    }
-
-    /// Gives up the read in flight; true when bytes came first.
-    async fn last_bytes(&mut self) -> bool {
-        self.stream.cancel_read();
-        match self.read(Instant::NEVER, false).await {
+        match self.read(deadline, true).await {
             Read::Bytes => true,
-            Read::End => {
-                self.ahead = Buffer::default();
-                self.inbound = Buffer::default();
-                false
+            // A request may have come since the kernel was asked last.
+            Read::Draining => {
+                self.inbound = self.core.buffers.borrow_mut().standard();
+                self.stream.try_read(&mut self.inbound).is_ok_and(|count| count > 0)
             }
-            _ => false,
+            Read::End | Read::Expired => false,
         }
-    }
-
-    /// True when the peer's end was seen: nothing is left to read into.
-    fn is_ended(&self) -> bool {
-        self.inbound.capacity() == 0
     }
 
     /// Reads the rest of a head and parses it.
@@ -193,7 +154,6 @@ impl<I: Io> Downstream<I> {
                 Ok(Progress::Partial) => {}
             }
             seen = self.inbound.len();
-            make_room(&mut self.inbound, &self.core);
             match self.read(deadline, false).await {
                 Read::Bytes => {}
                 Read::Expired => {
@@ -206,17 +166,13 @@ impl<I: Io> Downstream<I> {
 
     async fn read(&mut self, deadline: Instant, ends_on_drain: bool) -> Read {
         poll_fn(|cx| {
-            if !self.stream.is_reading() && self.inbound.capacity() == 0 {
-                self.inbound = self.core.buffers.borrow_mut().standard();
-            }
-            match self.stream.poll_read(cx, &mut self.inbound) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Read::End),
-                Poll::Ready(Ok(_)) => return Poll::Ready(Read::Bytes),
-                Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
-                    return Poll::Ready(Read::Cancelled);
+            if self.stream.poll_readable(cx).is_ready() {
+                make_room(&mut self.inbound, &self.core);
+                match self.stream.poll_read(cx, &mut self.inbound) {
+                    Poll::Ready(Ok(count)) if count > 0 => return Poll::Ready(Read::Bytes),
+                    Poll::Ready(_) => return Poll::Ready(Read::End),
+                    Poll::Pending => {}
                 }
-                Poll::Ready(Err(_)) => return Poll::Ready(Read::End),
-                Poll::Pending => {}
             }
             self.seat.remember(cx.waker());
             if ends_on_drain && self.core.phase() != Phase::Serving {
@@ -234,7 +190,7 @@ impl<I: Io> Downstream<I> {
             self.core.buffers.borrow_mut().give(used);
         } else {
             // Nothing is read ahead behind bytes that wait already: they would change places.
-            debug_assert!(self.ahead.is_empty() && !self.stream.is_reading());
+            debug_assert!(self.ahead.is_empty());
             self.inbound.compact();
         }
     }

@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::body::{Incoming, Outgoing};
@@ -33,7 +33,7 @@ use crate::words::time::Instant;
 pub struct Up<S> {
     /// The stream.
     pub stream: S,
-    /// Received bytes; empty while a read is in flight.
+    /// Received bytes.
     pub buffer: Buffer,
     /// The endpoint.
     pub choice: Choice,
@@ -148,8 +148,8 @@ async fn connection<I: Io>(
     down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, is_fresh: bool,
 ) -> Result<Up<I::Stream>, Fault> {
     let now = down.core.io.now();
-    if !is_fresh && let Some(idle) = story.serving.borrow_mut().check_out(choice, now) {
-        return Ok(Up { stream: idle.stream, buffer: idle.buffer, choice, is_reused: true });
+    if !is_fresh && let Some(stream) = story.serving.borrow_mut().check_out(choice, now) {
+        return Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: true });
     }
     let plan = Rc::clone(&story.plan);
     let io = down.core.io.clone();
@@ -168,8 +168,7 @@ async fn connection<I: Io>(
         .await;
     let stream = connected?;
     Row::add(&down.core.link.row.connects, 1);
-    let buffer = down.core.buffers.borrow_mut().standard();
-    Ok(Up { stream, buffer, choice, is_reused: false })
+    Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: false })
 }
 
 /// The fault for a wait that ended by its deadline, or by the core cutting it.
@@ -345,17 +344,15 @@ impl Wait {
     ) -> Poll<Result<(), Fault>> {
         let to_head = work.request.method == Method::Head;
         loop {
-            if !up.stream.is_reading() {
-                if up.buffer.len() > self.seen {
-                    let parsed = parse::answer(up.buffer.data(), self.seen, limits, to_head, &mut work.answer);
-                    match parsed {
-                        Ok(Progress::Complete) => return Poll::Ready(Ok(())),
-                        Ok(Progress::Partial) => self.seen = up.buffer.len(),
-                        Err(fault) => return Poll::Ready(Err(Fault { stage: Stage::Receive, ..fault })),
-                    }
+            if up.buffer.len() > self.seen {
+                match parse::answer(up.buffer.data(), self.seen, limits, to_head, &mut work.answer) {
+                    Ok(Progress::Complete) => return Poll::Ready(Ok(())),
+                    Ok(Progress::Partial) => self.seen = up.buffer.len(),
+                    Err(fault) => return Poll::Ready(Err(Fault { stage: Stage::Receive, ..fault })),
                 }
-                make_room(&mut up.buffer, core);
             }
+            ready!(up.stream.poll_readable(cx));
+            make_room(&mut up.buffer, core);
             match up.stream.poll_read(cx, &mut up.buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(count)) if count > 0 => {}
@@ -408,12 +405,10 @@ pub fn watch<I: Io>(
 /// Nothing is read behind a pipelined request, nor twice.
 fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -> bool {
     let has_more = down.inbound.len() > work.request.bytes + down.body_in_head;
-    if has_more || (!down.stream.is_reading() && !down.ahead.is_empty()) {
+    if has_more || !down.ahead.is_empty() || down.stream.poll_readable(cx).is_pending() {
         return false;
     }
-    if !down.stream.is_reading() && down.ahead.capacity() == 0 {
-        down.ahead = down.core.buffers.borrow_mut().standard();
-    }
+    make_room(&mut down.ahead, &down.core);
     match down.stream.poll_read(cx, &mut down.ahead) {
         Poll::Pending => false,
         Poll::Ready(Ok(count)) => count == 0,

@@ -3,8 +3,8 @@
 //! Two shells stand behind it: io_uring by monoio (`uring`) and the simulator (`sim`, not yet built). Everything else
 //! of the data path is generic over [`Io`] and knows no socket, clock or runtime.
 //!
-//! Operations are polled and own their buffers while they are in flight, so dropping a future that waits for one
-//! never loses a byte: the operation stays with its stream and the next poll finds its result.
+//! Operations are polled and stay with their stream, and a write in flight owns its buffer: dropping a future that
+//! waits for one never loses a byte, and the next poll finds its result. A wait for bytes needs no buffer at all.
 
 use std::future::Future;
 use std::io;
@@ -54,20 +54,21 @@ pub trait Listener: 'static {
     fn local_address(&self) -> io::Result<SocketAddr>;
 }
 
-/// A byte stream in both directions. At most one read and one write are in flight.
+/// A byte stream in both directions. At most one write is in flight; waiting for bytes holds no buffer.
 pub trait Stream: 'static {
-    /// Reads into the free space of `into` (which must have some) and says how many bytes came; 0 is the end.
-    ///
-    /// While the read is in flight the stream holds the storage of `into`, which is left empty; on completion it is
-    /// put back, so all polls of one read pass the same buffer.
+    /// Ready when a read is worth trying: bytes, the end or an error are likely there. What is waited for stays with
+    /// the stream, so a caller that goes away loses nothing.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Reads into the free space of `into` (which must have some) and says how many bytes came; 0 is the end. Waits as
+    /// [`Stream::poll_readable`] when nothing is there.
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>>;
 
-    /// Asks for a read in flight on an accepted connection to be given up (elsewhere it does nothing). Poll on until it is `Ready`: with data that came first, or with
-    /// [`io::ErrorKind::Interrupted`] and the buffer back.
-    fn cancel_read(&mut self);
-
-    /// True while a read is in flight.
-    fn is_reading(&self) -> bool;
+    /// As [`Stream::poll_read`], without waiting.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when nothing is there.
+    fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize>;
 
     /// True while a write is in flight.
     fn is_writing(&self) -> bool;

@@ -36,6 +36,8 @@ struct Relay<S> {
     end: Buffer,
     /// When a byte last came or went.
     moved: Instant,
+    /// The last read filled its buffer.
+    is_flowing: bool,
     /// The connection can serve again.
     is_reusable: bool,
 }
@@ -120,6 +122,7 @@ impl<S: Stream> Relay<S> {
             buffer: std::mem::take(&mut up.buffer),
             end: Buffer::default(),
             moved: down.core.io.now(),
+            is_flowing: false,
             is_reusable: work.answer.is_persistent,
             up: Some(up),
         };
@@ -236,9 +239,12 @@ impl<S: Stream> Relay<S> {
             let fault = Fault::new(Kind::Internal, Stage::Receive, "an answer went on after its connection");
             return Poll::Ready(Err(fault));
         };
-        if !up.stream.is_reading() {
-            self.buffer = fitting(down, std::mem::take(&mut self.buffer), self.incoming);
+        if up.stream.poll_readable(cx).is_pending() {
+            // The next piece may be long in coming.
+            down.core.buffers.borrow_mut().give(std::mem::take(&mut self.buffer));
+            return Poll::Pending;
         }
+        self.buffer = fitting(down, std::mem::take(&mut self.buffer), self.incoming, self.is_flowing);
         match up.stream.poll_read(cx, &mut self.buffer) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(count)) if count > 0 => {}
@@ -252,6 +258,7 @@ impl<S: Stream> Relay<S> {
             }
         }
         self.moved = down.core.io.now();
+        self.is_flowing = self.buffer.room() == 0;
         if self.incoming.is_done() {
             self.frame(work);
             return Poll::Ready(Ok(()));
@@ -267,18 +274,17 @@ impl<S: Stream> Relay<S> {
             return;
         }
         let Some(up) = self.up.take() else { return };
-        if self.is_reusable && !upload.is_broken && !up.stream.is_reading() {
-            let buffer = down.core.buffers.borrow_mut().standard();
-            story.serving.borrow_mut().check_in(up.choice, up.stream, buffer, down.core.io.now());
+        if self.is_reusable && !upload.is_broken {
+            story.serving.borrow_mut().check_in(up.choice, up.stream, down.core.io.now());
         }
     }
 }
 
 /// A buffer for the next piece: a large one where much is to come, or where the last read filled a small one.
-fn fitting<I: Io>(down: &Downstream<I>, mut buffer: Buffer, incoming: Incoming) -> Buffer {
+fn fitting<I: Io>(down: &Downstream<I>, mut buffer: Buffer, incoming: Incoming, is_flowing: bool) -> Buffer {
     let is_long = match incoming {
         Incoming::Length(left) => left > STANDARD_BYTES as u64,
-        _ => buffer.was_full(),
+        _ => is_flowing,
     };
     if is_long && buffer.capacity() < LARGE_BYTES || buffer.capacity() == 0 {
         let buffers = &mut *down.core.buffers.borrow_mut();

@@ -1,10 +1,9 @@
 //! The plan that a core serves by, and the state beside it: balancers and idle upstream connections.
 
 use std::collections::HashMap;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::buffer::Buffer;
 use super::io::Stream;
 use super::mail::{Report, SharedLink, SharedPlan};
 use crate::plan::{Address, Plan};
@@ -32,12 +31,9 @@ struct Upstream<S> {
     idle: usize,
 }
 
-/// An idle upstream connection. A read is in flight on it, so that a close by the peer shows before it is used.
-pub struct Idle<S> {
-    /// The connection.
-    pub stream: S,
-    /// Where its next bytes go; empty while the read is in flight.
-    pub buffer: Buffer,
+/// An idle upstream connection. It is waited on without a buffer, so that a close by the peer shows before it is used.
+struct Idle<S> {
+    stream: S,
     since: Instant,
 }
 
@@ -111,27 +107,27 @@ impl<S: Stream> Serving<S> {
     }
 
     /// The most recently used idle connection to `choice` that is still alive as far as the kernel has told.
-    pub fn check_out(&mut self, choice: Choice, now: Instant) -> Option<Idle<S>> {
+    pub fn check_out(&mut self, choice: Choice, now: Instant) -> Option<S> {
         let timeout = self.plan.upstreams[choice.upstream.index()].idle_timeout;
         let state = &mut self.upstreams[choice.upstream.index()];
         while let Some(mut idle) = state.endpoints[choice.endpoint].pop() {
             state.idle -= 1;
             self.idle -= 1;
             if now.since(idle.since) < timeout && is_quiet(&mut idle) {
-                return Some(idle);
+                return Some(idle.stream);
             }
         }
         None
     }
 
     /// Keeps a connection whose exchange is completely over; closes it when there are enough, or when it is not quiet.
-    pub fn check_in(&mut self, choice: Choice, stream: S, buffer: Buffer, now: Instant) {
+    pub fn check_in(&mut self, choice: Choice, stream: S, now: Instant) {
         let most = self.plan.upstreams[choice.upstream.index()].idle_connections;
         let state = &mut self.upstreams[choice.upstream.index()];
         if state.idle >= most {
             return;
         }
-        let mut idle = Idle { stream, buffer, since: now };
+        let mut idle = Idle { stream, since: now };
         if is_quiet(&mut idle) {
             state.idle += 1;
             self.idle += 1;
@@ -176,12 +172,12 @@ impl<S> Drop for Serving<S> {
     }
 }
 
-/// True while the peer has sent nothing, neither bytes nor an end. Starts the read when none is in flight.
+/// True while the peer has sent nothing, neither bytes nor an end.
 ///
 /// The waker does nothing: nobody waits for an idle connection, it is looked at when it is wanted or swept.
 fn is_quiet<S: Stream>(idle: &mut Idle<S>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
-    matches!(idle.stream.poll_read(&mut cx, &mut idle.buffer), Poll::Pending)
+    idle.stream.poll_readable(&mut cx).is_pending()
 }
 
 /// How often [`Serving::sweep`] runs.

@@ -69,8 +69,6 @@ pub const IDLE_TIME: Duration = Duration::from_secs(60);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The cores' tick: batches between cores, mail from control, sweeps.
 pub const TICK: Duration = Duration::from_millis(10);
-/// A keep-alive connection that was quiet for this long gives its receive buffer back.
-pub const QUIET_TIME: Duration = Duration::from_millis(1_000);
 /// An answer that takes longer than this is worth watching whether its client is still there, on a connection that
 /// carries no other request.
 pub const WATCH_AFTER: Duration = Duration::from_millis(100);

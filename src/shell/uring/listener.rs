@@ -81,7 +81,7 @@ impl Listener for UringListener {
         }
         let handle = self.canceller.borrow().handle();
         match self.socket.cancelable_accept(handle).await {
-            Ok((stream, peer)) => Ok((UringStream::accepted(stream), peer)),
+            Ok((stream, peer)) => Ok((UringStream::new(stream), peer)),
             Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Err(io::ErrorKind::Interrupted.into()),
             Err(error) => Err(error),
         }

@@ -3,7 +3,7 @@
 //! All that is particular to monoio stays in this folder. Its known edges and the cure for each:
 //! a panic in a task would end the core (`spawn` catches it); a task that wakes itself starves the others (`spawn`
 //! puts the wake off); a dropped accept loses a connection (`listener` cancels and waits); a dropped read loses data
-//! (`stream` keeps operations in flight with their buffers).
+//! (`stream` only waits in the ring, and reads when something is there).
 
 mod listener;
 mod runtime;

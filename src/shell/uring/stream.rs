@@ -1,4 +1,4 @@
-//! Streams: at most one read and one write in flight, each holding its buffer until the kernel is done with it.
+//! Streams: waits and writes in flight stay with their stream; a write holds its buffer until the kernel is done with it.
 #![expect(unsafe_code, reason = "hands buffers to the kernel and shares one socket between a read and a write")]
 
 use std::cell::UnsafeCell;
@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use monoio::buf::{IoBuf, IoBufMut};
-use monoio::io::{AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, Canceller};
+use monoio::buf::IoBuf;
+use monoio::io::AsyncWriteRent;
 use monoio::net::{TcpStream, UnixStream};
 
 use crate::plan::Address;
@@ -18,18 +18,20 @@ use crate::shell::io::Stream;
 use crate::shell::slot::Slot;
 
 /// A TCP or Unix stream. Dropping it closes the socket; what is in flight is cancelled.
+///
+/// The ring waits; the bytes move by `send` and `recv` at once when they can. A receive in the ring would be tried when
+/// it is submitted, fail, and be tried again; and it would hold a buffer for as long as the connection is idle.
 pub struct UringStream {
     /// `None` only while dropping.
     socket: Option<Socket>,
-    read: Slot<(io::Result<usize>, Buffer)>,
+    readiness: Slot<io::Result<()>>,
+    /// Something is likely to be there to read.
+    is_ready: bool,
     write: Slot<(io::Result<usize>, Outbound)>,
-    /// Cancels reads, where that may be asked for. Each read that can be cancelled pays for it with a hash table's
-    /// insertion and removal, so connections of our own making go without.
-    canceller: Option<Canceller>,
     progress: u64,
 }
 
-/// One socket for a read and a write at the same time.
+/// One socket for a wait and a write at the same time.
 type Socket = Rc<UnsafeCell<TcpStream>>;
 
 /// What a write in flight holds.
@@ -39,20 +41,12 @@ enum Outbound {
 }
 
 impl UringStream {
-    /// An accepted connection.
-    pub(super) fn accepted(socket: TcpStream) -> Self {
-        let mut stream = Self::connected(socket);
-        stream.canceller = Some(Canceller::new());
-        stream
-    }
-
-    /// A connection that we made.
-    fn connected(socket: TcpStream) -> Self {
+    pub(super) fn new(socket: TcpStream) -> Self {
         Self {
             socket: Some(Rc::new(UnsafeCell::new(socket))),
-            read: Slot::new(),
+            readiness: Slot::new(),
+            is_ready: false,
             write: Slot::new(),
-            canceller: None,
             progress: 0,
         }
     }
@@ -66,30 +60,20 @@ impl UringStream {
         unsafe { (*self.socket().get()).as_raw_fd() }
     }
 
-    fn start_read(&mut self, buffer: Buffer) {
+    fn start_wait(&mut self) {
         let socket = Rc::clone(self.socket());
-        // SAFETY: monoio declares `Split` for `TcpStream`: one read and one write may run side by side, since each only
-        // clones the descriptor's handle. `Slot` admits one read; the clone above keeps the socket.
-        let stream = unsafe { &mut *socket.get() };
-        let landing = Landing(buffer);
-        match self.canceller.as_ref().map(Canceller::handle) {
-            Some(handle) => self.read.start(async move {
-                let (result, landing) = stream.cancelable_read(landing, handle).await;
-                drop(socket);
-                (result, landing.0)
-            }),
-            None => self.read.start(async move {
-                let (result, landing) = stream.read(landing).await;
-                drop(socket);
-                (result, landing.0)
-            }),
-        }
+        self.readiness.start(async move {
+            // SAFETY: monoio declares `Split` for `TcpStream`: a wait for bytes and a write may run side by side, since
+            // each only clones the descriptor's handle. The clone above keeps the socket.
+            let stream = unsafe { &*socket.get() };
+            stream.readable(false).await
+        });
     }
 
     fn start_write(&mut self, outbound: Outbound) {
         let socket = Rc::clone(self.socket());
         self.write.start(async move {
-            // SAFETY: as in `start_read`; `Slot` admits one write.
+            // SAFETY: as in `start_wait`; `Slot` admits one write.
             let stream = unsafe { &mut *socket.get() };
             stream.write(outbound).await
         });
@@ -142,35 +126,50 @@ impl UringStream {
 }
 
 impl Stream for UringStream {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_ready {
+            return Poll::Ready(());
+        }
+        if !self.readiness.is_in_flight() {
+            self.start_wait();
+        }
+        // An error of the wait is one of the socket: the read will meet it.
+        let _: io::Result<()> = ready!(self.readiness.poll(cx));
+        self.is_ready = true;
+        Poll::Ready(())
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
         loop {
-            if !self.read.is_in_flight() {
-                debug_assert!(into.room() > 0, "a read needs room");
-                self.start_read(std::mem::take(into));
+            ready!(self.poll_readable(cx));
+            match self.try_read(into) {
+                Err(error) if is_passing(&error) => {}
+                result => return Poll::Ready(result),
             }
-            let (result, buffer) = ready!(self.read.poll(cx));
-            *into = buffer;
-            return Poll::Ready(match result {
-                Ok(count) => {
-                    into.commit(count);
-                    self.progress += count as u64;
-                    Ok(count)
-                }
-                Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Err(io::ErrorKind::Interrupted.into()),
-                Err(error) if is_passing(&error) => continue,
-                Err(error) => Err(error),
-            });
         }
     }
 
-    fn cancel_read(&mut self) {
-        if self.read.is_in_flight() {
-            self.canceller = self.canceller.take().map(Canceller::cancel);
+    fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize> {
+        debug_assert!(into.room() > 0, "a read needs room");
+        let descriptor = self.raw_fd();
+        let room = into.free_mut();
+        let size = room.len();
+        // SAFETY: the descriptor is open as long as `self` is, and the range is that of a live, exclusive slice.
+        let received = unsafe { libc::recv(descriptor, room.as_mut_ptr().cast(), size, libc::MSG_DONTWAIT) };
+        match usize::try_from(received) {
+            Ok(count) => {
+                into.commit(count);
+                self.progress += count as u64;
+                // What filled the buffer has more behind it, and the end stays the end.
+                self.is_ready = count == size || count == 0;
+                Ok(count)
+            }
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                self.is_ready = error.kind() == io::ErrorKind::Interrupted;
+                Err(error)
+            }
         }
-    }
-
-    fn is_reading(&self) -> bool {
-        self.read.is_in_flight()
     }
 
     fn is_writing(&self) -> bool {
@@ -197,7 +196,7 @@ impl Stream for UringStream {
 
 impl Drop for UringStream {
     fn drop(&mut self) {
-        if self.read.is_in_flight() || self.write.is_in_flight() {
+        if self.readiness.is_in_flight() || self.write.is_in_flight() {
             // The operation holds the socket until its cancellation came back; end it for the peer now.
             // SAFETY: the descriptor is open as long as `self` is.
             unsafe { libc::shutdown(self.raw_fd(), libc::SHUT_RDWR) };
@@ -228,7 +227,7 @@ pub(super) async fn connect(address: &Address) -> io::Result<UringStream> {
             TcpStream::from_std(unsafe { std::net::TcpStream::from_raw_fd(descriptor) })?
         }
     };
-    Ok(UringStream::connected(stream))
+    Ok(UringStream::new(stream))
 }
 
 /// Errors after which the same operation is simply started again.
@@ -284,24 +283,6 @@ impl Source for Bytes {
     fn consume(&mut self, count: usize) {
         self.advance(count);
     }
-}
-
-/// The free space of a buffer, for the kernel to fill.
-struct Landing(Buffer);
-
-// SAFETY: the buffer owns a heap allocation that neither moves nor shrinks while `Landing` holds it, and
-// `write_ptr..write_ptr + bytes_total` is its free space, initialised and inside that allocation.
-unsafe impl IoBufMut for Landing {
-    fn write_ptr(&mut self) -> *mut u8 {
-        self.0.free_mut().as_mut_ptr()
-    }
-
-    fn bytes_total(&mut self) -> usize {
-        self.0.room()
-    }
-
-    /// The stream commits what came; there is nothing to note here.
-    unsafe fn set_init(&mut self, _: usize) {}
 }
 
 // SAFETY: both kinds own their bytes on the heap, unmoved while the operation holds them; the range handed out is
