@@ -49,6 +49,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
         bell.remember(cx.waker());
         let waker = waker_of(bell);
         bell.is_polling.set(true);
+        BUDGET.set(SYSTEM_CALLS_PER_POLL);
         let polled = catch_unwind(AssertUnwindSafe(|| task.poll(&mut Context::from_waker(&waker))));
         bell.is_polling.set(false);
         match polled {
@@ -66,6 +67,27 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
             }
         }
     }
+}
+
+/// System calls on streams that a task may make in one poll; then the others have their turn. Enough for
+/// some pipelined requests, too few for one busy client to be noticed by the others.
+const SYSTEM_CALLS_PER_POLL: u32 = 32;
+
+thread_local! {
+    /// What is left of them for the task that is being polled.
+    static BUDGET: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Takes one system call out of the running task's budget. When none is left the task is to wait: it is woken once the
+/// loop has been through the kernel. Otherwise a task whose streams always have something would never let another run.
+pub(super) fn spend(cx: &Context<'_>) -> Poll<()> {
+    let left = BUDGET.get();
+    if left == 0 {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    BUDGET.set(left - 1);
+    Poll::Ready(())
 }
 
 /// Where the wakes of one task arrive.

@@ -12,6 +12,7 @@ use monoio::buf::IoBuf;
 use monoio::io::AsyncWriteRent;
 use monoio::net::{TcpStream, UnixStream};
 
+use super::spawn::spend;
 use crate::plan::Address;
 use crate::shell::buffer::Buffer;
 use crate::shell::io::Stream;
@@ -101,6 +102,7 @@ impl UringStream {
     /// Writes until `from` is empty: what does not go at once waits in the ring, restarting after short writes.
     fn poll_write_all<T: Source>(&mut self, cx: &mut Context<'_>, from: &mut T) -> Poll<io::Result<()>> {
         if !self.write.is_in_flight() && !from.bytes().is_empty() {
+            ready!(spend(cx));
             self.send_now(from)?;
         }
         loop {
@@ -142,6 +144,7 @@ impl Stream for UringStream {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_readable(cx));
+            ready!(spend(cx));
             match self.try_read(into) {
                 Err(error) if is_passing(&error) => {}
                 result => return Poll::Ready(result),

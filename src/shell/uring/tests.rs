@@ -92,6 +92,32 @@ fn tasks_that_wake_themselves_starve_neither_timers_nor_sockets_nor_each_other()
 }
 
 #[test]
+fn a_stream_that_always_has_more_starves_nobody() {
+    on_each_driver(|io| async move {
+        let is_over = Rc::new(Cell::new(false));
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::Tcp(socket.local_addr().unwrap());
+        let listener = io.listener(socket).unwrap();
+        let mut near = io.connect(&address).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        let ended = Rc::clone(&is_over);
+        io.spawn(async move {
+            let mut buffer = Buffer::with_capacity(4096);
+            while !ended.get() {
+                // Both are done at once, for ever: on loopback what was sent is there to be read.
+                write(&mut near, b"more").await;
+                buffer.clear();
+                assert_eq!(read(&mut far, &mut buffer).await, 4);
+            }
+        });
+        for _ in 0..3 {
+            sleep(&io, Duration::from_millis(1)).await;
+        }
+        is_over.set(true);
+    });
+}
+
+#[test]
 fn a_panic_ends_its_own_task_and_no_other() {
     on_each_driver(|io| async move {
         io.spawn(async { panic!("one task's own misfortune") });
