@@ -134,10 +134,6 @@ impl Listener for WatchedListener {
     fn cancel(&self) {
         self.listener.cancel();
     }
-
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_address()
-    }
 }
 
 impl Stream for WatchedStream {

@@ -50,8 +50,6 @@ pub trait Listener: 'static {
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>>;
     /// Ends all accepts that are in flight, and every later one.
     fn cancel(&self);
-    /// The local address.
-    fn local_address(&self) -> io::Result<SocketAddr>;
 }
 
 /// A byte stream in both directions. At most one write is in flight; waiting for bytes holds no buffer.

@@ -16,7 +16,6 @@ pub mod mail;
 pub mod record;
 pub mod relay;
 pub mod serving;
-pub mod slot;
 pub mod stage;
 pub mod target;
 pub mod upload;

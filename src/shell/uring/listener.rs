@@ -91,8 +91,4 @@ impl Listener for UringListener {
         self.is_cancelled.set(true);
         self.canceller.replace_with(|canceller| std::mem::take(canceller).cancel());
     }
-
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
 }

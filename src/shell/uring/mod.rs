@@ -7,6 +7,7 @@
 
 mod listener;
 mod runtime;
+mod slot;
 mod spawn;
 mod stream;
 #[cfg(test)]

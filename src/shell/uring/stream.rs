@@ -12,11 +12,11 @@ use monoio::buf::IoBuf;
 use monoio::io::AsyncWriteRent;
 use monoio::net::{TcpStream, UnixStream};
 
+use super::slot::Slot;
 use super::spawn::spend;
 use crate::plan::Address;
 use crate::shell::buffer::Buffer;
 use crate::shell::io::Stream;
-use crate::shell::slot::Slot;
 
 /// A TCP or Unix stream. Dropping it closes the socket; what is in flight is cancelled.
 ///

@@ -1,5 +1,4 @@
-//! A slot for one future at a time, which reuses its allocation from future to future: for operations of a stream, and
-//! for exchanges, so that a connection at rest does not hold the memory that serving takes.
+//! A slot for one operation in flight, which reuses its allocation from operation to operation.
 #![expect(unsafe_code, reason = "reuses a box for futures of equal layout; tested below")]
 
 use std::alloc::Layout;
@@ -8,28 +7,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// At most one future in flight, ending in `T`. The first one allocates; later ones of the same kind do not.
-pub struct Slot<T> {
+pub(super) struct Slot<T> {
     /// The operation; a finished one stays for its memory.
     future: Option<Pin<Box<dyn Future<Output = T>>>>,
     is_in_flight: bool,
 }
 
-impl<T: 'static> Default for Slot<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<T: 'static> Slot<T> {
     /// An empty slot, without an allocation.
     #[must_use]
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { future: None, is_in_flight: false }
     }
 
     /// True while a future is in flight.
     #[must_use]
-    pub const fn is_in_flight(&self) -> bool {
+    pub(super) const fn is_in_flight(&self) -> bool {
         self.is_in_flight
     }
 
@@ -37,7 +30,7 @@ impl<T: 'static> Slot<T> {
     ///
     /// # Panics
     /// When one is in flight.
-    pub fn start<F: Future<Output = T> + 'static>(&mut self, operation: F) {
+    pub(super) fn start<F: Future<Output = T> + 'static>(&mut self, operation: F) {
         assert!(!self.is_in_flight, "one operation at a time");
         self.is_in_flight = true;
         self.future = Some(match self.future.take() {
@@ -50,7 +43,7 @@ impl<T: 'static> Slot<T> {
     ///
     /// # Panics
     /// When none is in flight.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         assert!(self.is_in_flight, "only an operation in flight can end");
         let future = self.future.as_mut().expect("an operation in flight has a future");
         let ended = future.as_mut().poll(cx);
