@@ -174,15 +174,17 @@ fn identify<I: Io>(core: &Core<I>, bytes: &[u8], head: &RequestHead, is_trusted:
         lines.next().filter(|_| lines.next().is_none())
     };
     match line_of(Known::XRequestId).filter(|id| is_trusted && identity::is_good_id(id)) {
-        Some(id) => facts.id.extend_from_slice(id),
-        None => identity::write_uuid7(&mut facts.id, core.io.wall(), [core.io.random(), core.io.random()]),
+        Some(id) => facts.set_id(|out| out.extend_from_slice(id)),
+        None => {
+            let random = [core.io.random(), core.io.random()];
+            facts.set_id(|out| identity::write_uuid7(out, core.io.wall(), random));
+        }
     }
     match line_of(Known::Traceparent).and_then(identity::trace_id) {
-        Some(trace) => facts.trace.extend_from_slice(trace),
+        Some(trace) => facts.set_trace(|out| out.extend_from_slice(trace)),
         None => {
             let random = [core.io.random(), core.io.random(), core.io.random()];
-            identity::write_traceparent(&mut facts.traceparent, random);
-            facts.trace.extend_from_slice(&facts.traceparent[3..35]);
+            facts.set_traceparent(|out| identity::write_traceparent(out, random));
         }
     }
 }
@@ -191,9 +193,9 @@ fn identify<I: Io>(core: &Core<I>, bytes: &[u8], head: &RequestHead, is_trusted:
 fn normalise<I: Io>(down: &Downstream<I>, work: &mut Work) -> Result<(), Fault> {
     let bytes = down.inbound.data();
     if let Some(host) = work.request.host {
-        canonical_host(host.of(bytes), &mut work.facts.host);
+        work.facts.set_host(|out| canonical_host(host.of(bytes), out));
     }
-    canonical_path(bytes, &work.request, &mut work.facts.path)
+    work.facts.set_path(|out| canonical_path(bytes, &work.request, out))
 }
 
 /// Finds the route of the canonical request.
@@ -229,7 +231,7 @@ fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Rou
         return Err(Fault::new(Kind::LoopDetected, Stage::Admit, "our own name is in Via too often"));
     }
     #[cfg(feature = "fault-injection")]
-    assert!(work.facts.path != b"/.ringway/panic", "asked to panic");
+    assert!(work.facts.path() != b"/.ringway/panic", "asked to panic");
     Ok(Admitted { route: routed.route, captures: routed.captures })
 }
 
@@ -285,11 +287,11 @@ impl Subject for Question<'_> {
     }
 
     fn host(&self) -> &[u8] {
-        &self.facts.host
+        self.facts.host()
     }
 
     fn path(&self) -> &[u8] {
-        &self.facts.path
+        self.facts.path()
     }
 
     fn query(&self) -> Option<&[u8]> {

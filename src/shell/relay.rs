@@ -57,11 +57,13 @@ pub async fn relay<I: Io>(
     story.record.status = work.answer.status;
     write_head(down, work, story, &up, framing, edits);
     let mut relay = match Relay::begin(down, work, up, framing) {
-        Ok(relay) => relay,
+        Ok((relay, payload)) => {
+            story.record.bytes_out = payload;
+            relay
+        }
         // Nothing has left yet, so the client can still be told.
         Err(fault) => return refuse(down, work, story, &upload, fault).await,
     };
-    story.record.bytes_out = relay.buffer.len().saturating_sub(work.head.len()) as u64;
     let sent = poll_fn(|cx| relay.poll(cx, down, work, story, &mut upload, deadlines)).await;
     down.core.buffers.borrow_mut().give(std::mem::take(&mut relay.buffer));
     story.record.bytes_in = upload.received;
@@ -88,11 +90,12 @@ fn framing(work: &Work) -> DownwardFraming {
     }
 }
 
+/// Drafts the head of the answer.
 fn write_head<I: Io>(
-    down: &Downstream<I>, work: &mut Work, story: &Story<I>, up: &Up<I::Stream>, framing: DownwardFraming,
+    down: &Downstream<I>, work: &Work, story: &Story<I>, up: &Up<I::Stream>, framing: DownwardFraming,
     edits: &FieldEdits,
 ) {
-    let mut head = std::mem::take(&mut work.head);
+    let head = &mut down.core.drafts.borrow_mut().head;
     head.clear();
     Downward {
         head: &work.answer,
@@ -100,20 +103,20 @@ fn write_head<I: Io>(
         framing,
         pseudonym: &story.plan.server.name,
         date: &*down.core.date(),
-        id: &work.facts.id,
+        id: work.facts.id(),
         connection: connection_of(&work.request, story.must_close.get()),
         edits,
         fill: &|variable, out| target::fill(variable, down, work, story, out),
     }
-    .write(&mut head);
-    work.head = head;
+    .write(head);
 }
 
 impl<S: Stream> Relay<S> {
-    /// Takes the head's place in the upstream's buffer and frames what came of the body behind it.
+    /// Puts the drafted head into the place of the one that came, and frames what came of the body behind it. Says how
+    /// many bytes that are.
     fn begin<I: Io<Stream = S>>(
-        down: &mut Downstream<I>, work: &mut Work, mut up: Up<S>, framing: DownwardFraming,
-    ) -> Result<Self, Fault> {
+        down: &Downstream<I>, work: &mut Work, mut up: Up<S>, framing: DownwardFraming,
+    ) -> Result<(Self, u64), Fault> {
         work.answer_chunks.reset();
         up.buffer.consume(work.answer.bytes);
         let mut relay = Self {
@@ -127,13 +130,15 @@ impl<S: Stream> Relay<S> {
             up: Some(up),
         };
         relay.take(work)?;
-        if !relay.buffer.prepend(&work.head) {
-            let mut larger = down.core.buffers.borrow_mut().at_least(work.head.len() + relay.buffer.len());
-            let is_whole = larger.append(&work.head) && larger.append(relay.buffer.data());
+        let payload = relay.buffer.len() as u64;
+        let head = &down.core.drafts.borrow().head;
+        if !relay.buffer.prepend(head) {
+            let mut larger = down.core.buffers.borrow_mut().at_least(head.len() + relay.buffer.len());
+            let is_whole = larger.append(head) && larger.append(relay.buffer.data());
             debug_assert!(is_whole, "the buffer was taken to hold both");
             down.core.buffers.borrow_mut().give(std::mem::replace(&mut relay.buffer, larger));
         }
-        Ok(relay)
+        Ok((relay, payload))
     }
 
     /// Decodes what the buffer holds and frames it for the client.
