@@ -47,38 +47,25 @@ pub struct Story<I: Io> {
     pub started: Instant,
     /// What is known of it for metrics and log.
     pub record: Record,
-    /// Where the path's parameters lie in the canonical path.
-    pub captures: Captures,
     /// Set when the connection must not be used again.
     pub must_close: Cell<bool>,
 }
 
 /// A request whose route was found.
-struct Routed {
-    route: RouteId,
-    captures: Captures,
-}
+struct Routed(RouteId);
 
 /// A request that may be served by its route.
-pub struct Admitted {
-    route: RouteId,
-    captures: Captures,
-}
+pub struct Admitted(RouteId);
 
 impl Admitted {
     /// The route's id.
     pub fn id(&self) -> RouteId {
-        self.route
+        self.0
     }
 
     /// The route.
     pub fn route<'p>(&self, plan: &'p Plan) -> &'p Route {
-        &plan.routes[self.route.index()]
-    }
-
-    /// Where the path's parameters lie.
-    pub fn captures(&self) -> &Captures {
-        &self.captures
+        &plan.routes[self.0.index()]
     }
 }
 
@@ -137,6 +124,7 @@ async fn serve<I: Io>(
 fn begin<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Story<I> {
     let started = down.core.io.now();
     work.facts.clear();
+    work.captures.take_over(&Captures::NONE);
     let bytes = down.inbound.data();
     let plan = down.core.plan();
     let client = client_of(down, &work.request, &plan);
@@ -150,14 +138,7 @@ fn begin<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Story<I> {
     };
     let is_last = !work.request.is_persistent || down.core.phase() != Phase::Serving;
     let serving = down.core.serving();
-    Story {
-        plan,
-        serving,
-        started,
-        record: Record::begin(started, whose),
-        captures: Captures::NONE,
-        must_close: Cell::new(is_last),
-    }
+    Story { plan, serving, started, record: Record::begin(started, whose), must_close: Cell::new(is_last) }
 }
 
 /// Who the client is, as far as trusted hops tell.
@@ -199,18 +180,18 @@ fn normalise<I: Io>(down: &Downstream<I>, work: &mut Work) -> Result<(), Fault> 
 }
 
 /// Finds the route of the canonical request.
-fn route<I: Io>(down: &Downstream<I>, work: &Work, story: &mut Story<I>) -> Result<Routed, Fault> {
-    let Work { request, facts, .. } = work;
+fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Result<Routed, Fault> {
+    let Work { request, facts, captures, .. } = work;
     let bytes = down.inbound.data();
     if request.method == Method::Trace {
         return Err(Fault::new(Kind::MethodNotAllowed, Stage::Route, "TRACE is off"));
     }
     let question = Question { listener: down.listener, request, bytes, facts };
     match story.plan.router.find(&question) {
-        Outcome::Found(route, captures) => {
+        Outcome::Found(route, found) => {
             story.record.route = Some(route);
-            story.captures = captures;
-            Ok(Routed { route, captures })
+            captures.take_over(&found);
+            Ok(Routed(route))
         }
         Outcome::MethodNotAllowed => {
             story.record.allow = story.plan.router.allowed(&question);
@@ -223,7 +204,7 @@ fn route<I: Io>(down: &Downstream<I>, work: &Work, story: &mut Story<I>) -> Resu
 /// Decides whether the exchange may go on: limits that are known before the body comes.
 fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Routed) -> Result<Admitted, Fault> {
     if let RequestBody::Length(length) = work.request.body
-        && length > story.plan.routes[routed.route.index()].limits.body
+        && length > story.plan.routes[routed.0.index()].limits.body
     {
         return Err(Fault::new(Kind::BodyTooLarge, Stage::Admit, "Content-Length is over limits.body"));
     }
@@ -232,7 +213,7 @@ fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Rou
     }
     #[cfg(feature = "fault-injection")]
     assert!(work.facts.path() != b"/.ringway/panic", "asked to panic");
-    Ok(Admitted { route: routed.route, captures: routed.captures })
+    Ok(Admitted(routed.0))
 }
 
 /// RFC 9110 7.6.3: each gateway on the way adds itself to Via.

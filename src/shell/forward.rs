@@ -78,7 +78,7 @@ pub async fn forward<I: Io>(
         match ask(down, work, story, &mut up, &mut upload, &deadlines).await {
             Ok(()) => {
                 let edits = &admitted.route(&plan).response;
-                return relay::relay(down, work, story, up, upload, &deadlines, edits).await;
+                return relay::relay(down, work, story, &mut Some(up), &mut upload, &deadlines, edits).await;
             }
             Err(fault) if fault.kind == Kind::UpstreamClosed && up.is_reused && !is_again && is_safe(work, &upload) => {
                 is_again = true;
@@ -243,7 +243,7 @@ fn write_head<I: Io>(
     let Drafts { head, target } = &mut *down.core.drafts.borrow_mut();
     head.clear();
     target.clear();
-    target::upstream(down, work, story, admitted, forward, target)?;
+    target::upstream(down, work, story, forward, target)?;
     Upward {
         head: &work.request,
         bytes: down.inbound.data(),

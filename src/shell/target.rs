@@ -1,7 +1,7 @@
 //! Where a request goes under which name: the target and Host upstream, and the `Location` of a redirect.
 
 use super::connection::Downstream;
-use super::exchange::{Admitted, Story, client_of};
+use super::exchange::{Story, client_of};
 use super::io::Io;
 use super::serving::Choice;
 use super::work::Work;
@@ -16,12 +16,12 @@ use crate::words::fault::Fault;
 /// # Errors
 /// When the rewritten path is no canonical path.
 pub fn upstream<I: Io>(
-    down: &Downstream<I>, work: &Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, out: &mut Vec<u8>,
+    down: &Downstream<I>, work: &Work, story: &Story<I>, forward: &Forward, out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     let query = work.request.query.map(|query| query.of(down.inbound.data()));
     if !forward.rewrite.is_identity() {
         let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
-        let asked = Asked { path: work.facts.path(), query, captures: admitted.captures() };
+        let asked = Asked { path: work.facts.path(), query, captures: &work.captures };
         return rewrite::target(&forward.rewrite, &asked, &fill, out);
     }
     out.extend_from_slice(work.facts.path());
@@ -54,7 +54,7 @@ pub fn location<I: Io>(
     let own = work.request.host.map_or(&b""[..], |host| host.of(bytes));
     let (host, port) = split_port(client.host.unwrap_or(own));
     let query = work.request.query.map(|query| query.of(bytes));
-    let asked = Asked { path: work.facts.path(), query, captures: &story.captures };
+    let asked = Asked { path: work.facts.path(), query, captures: &work.captures };
     let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
     rewrite::location(redirect, &asked, &Reached { scheme: client.scheme.unwrap_or("http"), host, port }, &fill, out)
 }
@@ -97,7 +97,7 @@ pub fn fill<I: Io>(variable: Variable, down: &Downstream<I>, work: &Work, story:
             out.extend_from_slice(name.unwrap_or(b"-"));
         }
         Variable::Capture(index) => {
-            let capture = story.captures.get(usize::from(index), work.facts.path());
+            let capture = work.captures.get(usize::from(index), work.facts.path());
             out.extend_from_slice(capture.unwrap_or_default());
         }
         Variable::UpstreamName => {

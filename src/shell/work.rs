@@ -1,10 +1,11 @@
 //! What one exchange works with: indexes and scratch memory, reused from exchange to exchange.
 
+use crate::plan::router::Captures;
 use crate::proto::h1::chunked::Decoder;
 use crate::proto::head::{AnswerHead, RequestHead, Span};
 
 /// A workspace. Its vectors keep their memory, so a steady stream of exchanges allocates nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Work {
     /// The request's head: offsets into the connection's receive buffer.
     pub request: RequestHead,
@@ -12,10 +13,25 @@ pub struct Work {
     pub answer: AnswerHead,
     /// The facts that routing and forwarding use.
     pub facts: Facts,
+    /// Where the path's parameters lie in the canonical path.
+    pub captures: Captures,
     /// Decodes a chunked request body.
     pub request_chunks: Decoder,
     /// Decodes a chunked answer body.
     pub answer_chunks: Decoder,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            request: RequestHead::default(),
+            answer: AnswerHead::default(),
+            facts: Facts::default(),
+            captures: Captures::NONE,
+            request_chunks: Decoder::default(),
+            answer_chunks: Decoder::default(),
+        }
+    }
 }
 
 /// What is written and used up within one poll: one for a whole core, so it stays in the cache.
