@@ -14,6 +14,8 @@ mod bodies;
 mod costs;
 /// Many exchanges, all sizes, every pace.
 mod crowd;
+/// Endpoints that fail, and who is asked instead.
+mod endpoints;
 /// The gateway's own answers tell enough and nothing internal.
 mod errors;
 /// What of a message goes through, what goes, what is added.

@@ -1,7 +1,6 @@
 //! Forwarding: chooses an endpoint, sends the request up, waits for the answer's head.
 //!
-//! A request on a reused connection that dies without an answer byte is sent once more, on a fresh connection, when
-//! that is safe: the method is idempotent (RFC 9110 9.2.2) and the whole body is still at hand.
+//! A try that fails before the answer begins may be followed by another: `policy::again` says when.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -18,8 +17,9 @@ use super::mail::Row;
 use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::work::Work;
-use super::{local, relay, target};
+use super::{again, local, relay, target};
 use crate::plan::{self, Forward};
+use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
@@ -60,35 +60,42 @@ pub async fn forward<I: Io>(
         return local::fault(down, work, story, fault).await;
     }
     let plan = Rc::clone(&story.plan);
-    let Some((choice, timeouts)) = select(down, story, forward) else {
+    let Some((mut choice, timeouts)) = select(down, story, forward) else {
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
         return local::fault(down, work, story, fault).await;
     };
     let deadlines = Deadlines::new(story.started, timeouts);
-    let mut is_again = false;
+    let mut tries = Tries::default();
     loop {
         // The message first: a body that is broken from the start costs no connection.
         let mut upload = match begin(down, work, story, admitted, forward, choice, deadlines.idle) {
             Ok(upload) => upload,
             Err(fault) => return local::fault(down, work, story, fault).await,
         };
-        let mut up = match connection(down, story, choice, &deadlines, is_again).await {
-            Ok(up) => up,
-            Err(fault) => return local::fault(down, work, story, fault).await,
-        };
         story.record.attempts += 1;
+        let mut up = match connection(down, story, choice, &deadlines, tries.is_fresh()).await {
+            Ok(up) => up,
+            Err(fault) => {
+                let failed = Failed::to_connect(fault.kind);
+                let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
+                    return local::fault(down, work, story, fault).await;
+                };
+                choice = next;
+                continue;
+            }
+        };
         match ask(down, work, story, &mut up, &mut upload, &deadlines).await {
             Ok(()) => {
                 let edits = &admitted.route(&plan).response;
                 return relay::relay(down, work, story, up, upload, &deadlines, edits).await;
             }
-            Err(fault) if fault.kind == Kind::UpstreamClosed && up.is_reused && !is_again && is_safe(work, &upload) => {
-                is_again = true;
-                Row::add(&down.core.link.row.resent, 1);
-            }
             Err(fault) => {
-                story.record.bytes_in = upload.received;
-                return refuse(down, work, story, &upload, fault).await;
+                let failed = failed(down, work, &up, &upload, fault.kind);
+                let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
+                    story.record.bytes_in = upload.received;
+                    return refuse(down, work, story, &upload, fault).await;
+                };
+                choice = next;
             }
         }
     }
@@ -108,9 +115,15 @@ pub async fn refuse<I: Io>(
     local::fault(down, work, story, fault).await
 }
 
-/// Safe to send again: idempotent, and all of its body went into the first message.
-fn is_safe(work: &Work, upload: &Upload) -> bool {
-    work.request.method.is_idempotent() && upload.was_whole
+/// What a connection that failed leaves to another.
+fn failed<I: Io>(down: &Downstream<I>, work: &Work, up: &Up<I::Stream>, upload: &Upload, kind: Kind) -> Failed {
+    Failed {
+        kind,
+        was_reused: up.is_reused,
+        // What was read ahead of a body that is not whole is body, and gone from where it would be read again.
+        is_unsent: upload.is_unsent() && (upload.was_whole || down.ahead.is_empty()),
+        is_repeatable: upload.was_whole && work.request.method.is_idempotent(),
+    }
 }
 
 /// The endpoint to ask, and the timeouts that hold for it.
@@ -162,8 +175,13 @@ async fn connection<I: Io>(
                     Fault::new(Kind::ConnectRefused, Stage::Select, "the endpoint cannot be connected to")
                 }));
             }
-            down.poll_expiry(cx, deadline)
-                .map(|expiry| Err(expired(expiry, Kind::ConnectTimeout, "timeouts.connect is over")))
+            down.poll_expiry(cx, deadline).map(|expiry| {
+                Err(if deadline == deadlines.request {
+                    expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
+                } else {
+                    expired(expiry, Kind::ConnectTimeout, "timeouts.connect is over")
+                })
+            })
         })
         .await;
     let stream = connected?;
