@@ -176,6 +176,23 @@ fn a_stale_connection_is_not_held_against_its_endpoint() {
 }
 
 #[test]
+fn an_interim_answer_is_an_answer_that_has_begun() {
+    let hasty = Origin::playing(|connection| {
+        if connection.request().is_ok() {
+            connection.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        }
+        if connection.request().is_ok() {
+            connection.send("HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n");
+        }
+    });
+    let mut client = Gateway::before(&hasty).into_client();
+    assert_eq!(client.get("/").text(), "ok");
+    client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    assert_eq!((client.answer().status, client.answer().status), (103, 502));
+    assert_eq!(hasty.connections(), 1);
+}
+
+#[test]
 fn all_tries_together_have_the_time_of_one_request() {
     let directory = Directory::new();
     let log = directory.path().join("access.log");

@@ -284,7 +284,7 @@ async fn ask<I: Io>(
     deadlines: &Deadlines,
 ) -> Result<(), Fault> {
     let limits = answer_limits(&story.plan.listeners[down.listener.index()].limits);
-    let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false };
+    let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false, has_begun: false };
     for interims in 0..=INTERIM_ANSWERS {
         poll_fn(|cx| wait.poll(cx, down, work, up, upload, deadlines, &limits)).await?;
         if work.answer.status >= 200 {
@@ -303,7 +303,7 @@ async fn ask<I: Io>(
             interim(down, work, story, up, deadlines).await?;
         }
         up.buffer.consume(work.answer.bytes);
-        wait.seen = 0;
+        (wait.seen, wait.has_begun) = (0, true);
     }
     Err(Fault::new(Kind::UpstreamInterim, Stage::Receive, "too many interim answers"))
 }
@@ -321,6 +321,8 @@ struct Wait {
     sent: Instant,
     seen: usize,
     is_sent: bool,
+    /// An interim answer came: the request is at work, and the client knows.
+    has_begun: bool,
 }
 
 impl Wait {
@@ -374,12 +376,12 @@ impl Wait {
             match up.stream.poll_read(cx, &mut up.buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(count)) if count > 0 => {}
-                Poll::Ready(_) if up.buffer.is_empty() => {
+                Poll::Ready(_) if up.buffer.is_empty() && !self.has_begun => {
                     let fault = Fault::new(Kind::UpstreamClosed, Stage::Receive, "closed before the answer");
                     return Poll::Ready(Err(fault));
                 }
                 Poll::Ready(_) => {
-                    let fault = Fault::new(Kind::UpstreamIncomplete, Stage::Receive, "closed within the answer's head");
+                    let fault = Fault::new(Kind::UpstreamIncomplete, Stage::Receive, "closed before the answer's end");
                     return Poll::Ready(Err(fault));
                 }
             }
