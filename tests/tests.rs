@@ -14,8 +14,12 @@ mod bodies;
 mod costs;
 /// Many exchanges, all sizes, every pace.
 mod crowd;
+/// Endpoints that fail, and who is asked instead.
+mod endpoints;
 /// The gateway's own answers tell enough and nothing internal.
 mod errors;
+/// Thirty upstream faults under load: nothing is lost, doubled or falsely complete.
+mod faults;
 /// What of a message goes through, what goes, what is added.
 mod forwarding;
 /// Who the client is, and what an exchange is called.

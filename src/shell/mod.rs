@@ -3,6 +3,7 @@
 //! `io` is the seam to the world; `uring` stands behind it. Everything else is generic over it.
 
 pub mod accept;
+pub mod again;
 pub mod body;
 pub mod buffer;
 pub mod buffers;

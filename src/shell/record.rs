@@ -40,7 +40,7 @@ pub struct Record {
     pub upstream_status: Option<u16>,
     /// From the request sent to its answer's head.
     pub upstream_time: Option<Duration>,
-    /// Times an upstream was asked.
+    /// Tries at the upstream, failed connects among them.
     pub attempts: u32,
     /// What went wrong.
     pub fault: Option<Fault>,
