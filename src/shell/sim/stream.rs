@@ -143,6 +143,10 @@ impl Stream for SimStream {
     fn shut_write(&mut self) {
         self.socket.finish();
     }
+
+    fn abort(&mut self) {
+        self.socket.reset();
+    }
 }
 
 /// Takes one operation out of the running task's budget; without one it waits until the others had their turn.
