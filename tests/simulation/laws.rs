@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ringway::shell::core::Core;
 use ringway::shell::mail::{Row, SharedLink};
+use ringway::shell::serving::SWEEP_EVERY;
 use ringway::shell::sim::{Owner, Pause, SimIo};
-use ringway::words::limits::{DRAIN_TIME, LINGER_TIME};
+use ringway::words::limits::{DRAIN_TIME, LINGER_TIME, TICK};
 use ringway::words::time::Instant;
 
 use super::ledger::{Account, Outcome, Stage};
@@ -27,6 +28,7 @@ pub fn judge(stage: &Stage, links: &[SharedLink], mail: &Mail, cores: &[Weak<Cor
     }
     served_when_nothing_is_wrong(stage);
     spoilt_connections_are_not_used(stage);
+    idle_connections_end(stage);
     visits_end(stage);
     drain_is_in_time(stage, mail);
     all_is_counted(stage, links, mail);
@@ -61,6 +63,12 @@ pub fn bounds_hold(stage: &Stage, gateway: &Gateway) {
         let open = core.open_connections() as u64;
         if open > settings.connections {
             stage.world.fail(format_args!("law bounds_hold: {open} connections on {:?}", core.id));
+        }
+        for visit in &stage.scenario.clients {
+            let open = core.open_connections_of(visit.own.ip());
+            if open > settings.connections_per_address {
+                stage.world.fail(format_args!("law bounds_hold: {open} connections of one client on {:?}", core.id));
+            }
         }
         let idle = core.serving().borrow().idle();
         if idle > 2 * settings.idle_connections {
@@ -131,7 +139,7 @@ impl Case<'_> {
     /// Law: nothing outlives its deadline, as far as the client is prompt and so is not itself what takes time.
     fn deadlines_hold(&self) {
         let settings = &self.stage.scenario.settings;
-        let (Some(ended), true) = (self.account.ended, self.is_reader_prompt()) else { return };
+        let (Some(ended), true) = (self.account.ended, self.stage.scenario.is_reader_prompt(self.id)) else { return };
         if let Some(stopped) = self.account.stopped.filter(|_| self.account.outcome == Outcome::Closed) {
             let bound = settings.head.max(settings.idle).max(settings.request);
             self.must_end(ended, stopped, bound, "a client that stopped");
@@ -164,10 +172,6 @@ impl Case<'_> {
         let ended = before.and_then(|id| self.stage.accounts[*id as usize].borrow().ended);
         ended.unwrap_or(Instant::from_nanos(0))
     }
-
-    fn is_reader_prompt(&self) -> bool {
-        self.stage.scenario.clients.iter().any(|visit| visit.asks.contains(&self.id) && visit.pace == Pace::Prompt)
-    }
 }
 
 /// What the world itself may add to a deadline: bytes under way in both directions, stalls, late timers, a pause in
@@ -185,7 +189,7 @@ fn slack(stage: &Stage) -> Duration {
 fn served_when_nothing_is_wrong(stage: &Stage) {
     let scenario = &stage.scenario;
     let asks = &scenario.asks;
-    let is_spoilt = asks.iter().any(|ask| matches!(ask.treatment, Treatment::Appends(_)));
+    let is_spoilt = asks.iter().any(|ask| matches!(ask.treatment, Treatment::Appends(_) | Treatment::Speaks(..)));
     let closes_idle = asks.iter().any(|ask| matches!(ask.treatment, Treatment::ClosesAfter(_)));
     let is_crowded = scenario.settings.connections < 100 || scenario.settings.connections_per_address < 100;
     if scenario.is_stormy || is_spoilt || is_crowded {
@@ -205,7 +209,8 @@ fn served_when_nothing_is_wrong(stage: &Stage) {
             let ask = &asks[id as usize];
             let account = stage.accounts[id as usize].borrow().clone();
             let case = Case { stage, id, ask, account: &account };
-            if !case.is_sound(closes_idle) || !case.was_undisturbed() {
+            let is_next = !visit.is_pipelined || id == visit.asks[0];
+            if !case.is_sound(closes_idle) || !case.was_undisturbed(is_next) {
                 break;
             }
             let wanted = match ask.route {
@@ -221,6 +226,9 @@ fn served_when_nothing_is_wrong(stage: &Stage) {
                 break;
             }
             if account.is_last {
+                if case.keeps_its_connection() {
+                    case.fail("law served_when_nothing_is_wrong: the connection was not kept");
+                }
                 break;
             }
         }
@@ -263,12 +271,22 @@ impl Case<'_> {
         Duration::from_micros(turns * way) + pause + expectation
     }
 
-    /// It was over before the drain began.
-    fn was_undisturbed(&self) -> bool {
-        let drained_from = self.stage.drained_from.get().unwrap_or(Instant::NEVER);
-        let is_early = self.account.ended.is_some_and(|ended| ended < drained_from);
-        // What was never begun because time was over is no witness.
-        is_early || (self.account.begun.is_some() && drained_from == Instant::NEVER)
+    /// No drain came between: it was over before, or it was in the gateway's hands before, with time enough to finish.
+    /// `is_next` when no other exchange had to be done first.
+    fn was_undisturbed(&self, is_next: bool) -> bool {
+        let Some(drained_from) = self.stage.drained_from.get() else { return true };
+        let is_in_hand = self.account.head_sent.is_some_and(|sent| sent.after(slack(self.stage)) < drained_from);
+        let has_time = self.estimate() * 4 < self.stage.scenario.settings.drain;
+        self.account.ended.is_some_and(|ended| ended < drained_from) || (is_in_hand && is_next && has_time)
+    }
+
+    /// Nothing about the exchange is a reason to end its connection.
+    fn keeps_its_connection(&self) -> bool {
+        let is_before_drain =
+            self.stage.drained_from.get().is_none_or(|from| self.account.ended.is_some_and(|ended| ended < from));
+        let is_plain = !self.ask.is_old && !self.ask.expects && self.ask.treatment != Treatment::Early;
+        let has_no_rest = self.ask.route == Route::Main || self.ask.body == Body::None;
+        is_before_drain && is_plain && has_no_rest
     }
 }
 
@@ -283,10 +301,32 @@ fn spoilt_connections_are_not_used(stage: &Stage) {
     }
 }
 
+/// Law: an upstream connection without work is closed after its time, at the next sweep.
+fn idle_connections_end(stage: &Stage) {
+    let most = stage.scenario.settings.upstream_idle + SWEEP_EVERY + 2 * TICK + slack(stage);
+    for (since, until) in stage.idles.borrow().iter() {
+        if until.since(*since) > most {
+            stage
+                .world
+                .fail(format_args!("law deadlines_hold: an upstream connection idled {:?}", until.since(*since)));
+        }
+    }
+}
+
 /// Law: every client is answered or sees its connection end.
 fn visits_end(stage: &Stage) {
-    for (number, visit) in stage.visits.iter().enumerate() {
+    for (number, (visit, plan)) in stage.visits.iter().zip(&stage.scenario.clients).enumerate() {
         let visit = visit.borrow();
+        let settings = &stage.scenario.settings;
+        if let (Pace::Never, Some(from), Some(to)) = (plan.pace, visit.connected, visit.closed) {
+            // Each request may be served as far as the link takes its answer; the first that it does not stalls.
+            let turns = plan.asks.len() as u32 + 1;
+            let most =
+                (settings.request + settings.idle) * turns + settings.head + DRAIN_TIME + LINGER_TIME + slack(stage);
+            if to.since(from) > most {
+                stage.world.fail(format_args!("law deadlines_hold: client {number} held on for {:?}", to.since(from)));
+            }
+        }
         if !visit.is_over {
             stage.world.fail(format_args!("law visits_end: client {number} still waits: {visit:?}"));
         }

@@ -23,6 +23,8 @@ pub struct Stage {
     pub drained_from: Cell<Option<Instant>>,
     /// When the connection of some origin was used although it had spoken out of turn before.
     pub reuses: RefCell<Vec<Reuse>>,
+    /// From when to when an origin's connection was open without anything to do, until the gateway closed it.
+    pub idles: RefCell<Vec<(Instant, Instant)>>,
 }
 
 /// A request on a connection whose origin had sent bytes that nobody asked for.
@@ -107,6 +109,7 @@ impl Stage {
             visits_over: Cell::new(0),
             drained_from: Cell::new(None),
             reuses: RefCell::default(),
+            idles: RefCell::default(),
         })
     }
 

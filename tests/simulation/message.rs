@@ -13,6 +13,8 @@ pub enum Pace {
     Prompt,
     /// At most so many bytes, then a pause.
     Slow(usize, Duration),
+    /// Nothing at all.
+    Never,
 }
 
 /// Reads messages from a wire.
@@ -40,6 +42,10 @@ impl Reader {
             Pace::Slow(most, pause) => {
                 self.world.sleep(pause).await;
                 most
+            }
+            Pace::Never => {
+                self.wire.gone().await;
+                return Err(Broken::Silent);
             }
         };
         let is_fresh = self.received.is_empty();

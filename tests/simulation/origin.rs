@@ -1,5 +1,6 @@
 //! Origins: one per endpoint. Each treats each request as the scenario says.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,15 +10,18 @@ use ringway::words::time::Instant;
 
 use super::ledger::{Reuse, Seen, Stage};
 use super::message::{Pace, Reader};
-use super::scenario::{Ask, SILENT, Shape, Treatment};
+use super::scenario::{Ask, ENDPOINTS, SILENT, Shape, Treatment};
 use super::tags::{self, Way};
 use crate::support::wire::{Broken, Framing, Head};
 
 /// Opens all endpoints of the scenario.
 pub fn open(stage: &Rc<Stage>) {
     stage.world.silence(Address::Tcp(SILENT.parse().unwrap()));
-    for number in 1..=stage.scenario.settings.endpoints {
-        let address = Address::Tcp(format!("10.1.0.{number}:80").parse().unwrap());
+    for endpoint in &ENDPOINTS[..stage.scenario.settings.endpoints] {
+        let address = match endpoint.strip_prefix("unix:") {
+            Some(path) => Address::Unix(path.into()),
+            None => Address::Tcp(endpoint.trim_start_matches("http://").parse().unwrap()),
+        };
         stage.world.spawn(accept(Rc::clone(stage), stage.world.listen(address)));
     }
 }
@@ -30,7 +34,7 @@ async fn accept(stage: Rc<Stage>, listener: WireListener) {
 
 async fn serve(stage: Rc<Stage>, wire: Wire) {
     let reader = Reader::new(stage.world.clone(), wire.clone(), Pace::Prompt);
-    let mut talk = Talk { stage, wire, reader, spoke_at: None };
+    let mut talk = Talk { stage, wire, reader, spoke_at: Rc::default(), asked: Rc::default(), idle_since: None };
     while talk.exchange().await.is_some() {}
     talk.wire.close();
 }
@@ -41,7 +45,11 @@ struct Talk {
     wire: Wire,
     reader: Reader,
     /// When it said something that nobody had asked for.
-    spoke_at: Option<Instant>,
+    spoke_at: Rc<Cell<Option<Instant>>>,
+    /// Requests that have come.
+    asked: Rc<Cell<u32>>,
+    /// Since when nothing is to be done.
+    idle_since: Option<Instant>,
 }
 
 /// A request that has come.
@@ -65,8 +73,13 @@ impl Talk {
                 self.world().fail(format_args!("an origin was sent no HTTP: {what}"));
                 return None;
             }
-            Err(_) => return None,
+            Err(_) => {
+                let now = self.world().now();
+                self.stage.idles.borrow_mut().extend(self.idle_since.map(|since| (since, now)));
+                return None;
+            }
         };
+        self.asked.set(self.asked.get() + 1);
         let request = self.begin(&head)?;
         let ask = self.stage.scenario.asks[request.id as usize].clone();
         self.stage.world.say(format_args!(
@@ -75,7 +88,10 @@ impl Talk {
             request.id,
             ask.treatment
         ));
-        self.treat(&request, &ask).await
+        let treated = self.treat(&request, &ask).await;
+        // Where a client takes its time, the gateway may still be reading.
+        self.idle_since = self.stage.scenario.is_reader_prompt(request.id).then(|| self.world().now());
+        treated
     }
 
     /// Whose request it is, and how its body comes.
@@ -96,7 +112,7 @@ impl Talk {
                 return None;
             }
         };
-        if let Some(spoke_at) = self.spoke_at {
+        if let Some(spoke_at) = self.spoke_at.get() {
             let reuse = Reuse { exchange: id, spoke_at, asked_at: self.world().now() };
             self.stage.reuses.borrow_mut().push(reuse);
         }
@@ -163,8 +179,28 @@ impl Talk {
                 None
             }
             Treatment::Appends(more) => {
-                self.spoke_at = Some(self.world().now());
-                self.give(request, &[answer, more].concat(), None).await
+                self.spoke_at.set(Some(self.world().now()));
+                self.give(request, &[answer, more].concat(), None).await?;
+                // What looks like an answer may be taken for one by who asks at that moment; its own must not follow.
+                (!more.starts_with(b"HTTP")).then_some(())
+            }
+            Treatment::Speaks(bytes, pause) => {
+                self.give(request, answer, None).await?;
+                let (world, wire, asked) = (self.world().clone(), self.wire.clone(), Rc::clone(&self.asked));
+                let (spoke_at, before) = (Rc::clone(&self.spoke_at), asked.get());
+                self.world().spawn(async move {
+                    world.sleep(pause).await;
+                    if asked.get() == before && wire.send(bytes).await.is_ok() {
+                        spoke_at.set(Some(world.now()));
+                    }
+                });
+                Some(())
+            }
+            Treatment::Oversized => {
+                let field =
+                    format!("x-large: {}\r\n\r\n", "x".repeat(self.stage.scenario.settings.header_limit as usize));
+                let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has a head");
+                self.give(request, &[&answer[..end + 2], field.as_bytes()].concat(), None).await
             }
             Treatment::Garbage(bytes) => {
                 let tagged = format!("HTTP/1.1 200 OK\r\nx-exchange: {}\r\n", request.id);

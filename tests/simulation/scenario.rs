@@ -148,6 +148,10 @@ pub enum Treatment {
     Closes,
     /// Sends this behind a good answer.
     Appends(&'static [u8]),
+    /// Answers well, and sends this when nothing was asked for so long.
+    Speaks(&'static [u8], Duration),
+    /// Sends a head too large for the limit.
+    Oversized,
     /// Sends this instead of an answer.
     Garbage(&'static [u8]),
     /// Sends more interim answers than anybody should.
@@ -180,7 +184,7 @@ impl Scenario {
         let weather = if is_stormy { Weather::storm(&mut random) } else { Weather::of(&mut random) };
         let settings = Settings::of(&mut random);
         let mut scenario = Self {
-            cores: random.within((1, 3)) as usize,
+            cores: *random.pick(&[1, 1, 2, 3]),
             weather,
             settings,
             clients: Vec::new(),
@@ -189,7 +193,8 @@ impl Scenario {
             drain_at: None,
             is_stormy,
         };
-        let visits = random.within((1, 6));
+        let most = *random.pick(&[2, 6, 6, 20]);
+        let visits = random.within((1, most));
         for _ in 0..visits {
             scenario.add_visit(&mut random);
         }
@@ -215,23 +220,32 @@ impl Scenario {
             own,
             asks,
             is_pipelined: random.chance(300) && may_pipeline,
-            pace: if random.chance(150) {
-                Pace::Slow(*random.pick(&[64, 500, 5000]), millis(random, (0, 5)))
-            } else {
-                Pace::Prompt
+            pace: match random.below(20) {
+                0 | 1 => Pace::Slow(*random.pick(&[64, 500, 5000]), millis(random, (0, 5))),
+                2 => Pace::Never,
+                _ => Pace::Prompt,
             },
             leaving: *random.pick(&[Leaving::Close, Leaving::Close, Leaving::Reset, Leaving::Wait]),
         });
     }
 
+    /// The client of `exchange` reads as fast as it can.
+    pub fn is_reader_prompt(&self, exchange: u32) -> bool {
+        self.clients.iter().any(|visit| visit.asks.contains(&exchange) && visit.pace == Pace::Prompt)
+    }
+
     /// The configuration as text.
     pub fn config(&self, generation: u64) -> String {
         let Settings { head, connect, first_byte, request, idle, drain, upstream_idle, .. } = &self.settings;
-        let Settings { body_limit, header_limit, connections, connections_per_address, .. } = &self.settings;
-        // Another plan has its endpoints in another order, so that an index means something else.
+        let Settings { body_limit, header_limit, connections, connections_per_address, idle_connections, .. } =
+            &self.settings;
+        // Another plan has its endpoints in another order, so that an index means something else, or one less.
         let mut endpoints = self.endpoints();
         let turn = generation as usize % endpoints.len();
         endpoints.rotate_left(turn);
+        if generation % 3 == 0 && endpoints.len() > 1 {
+            endpoints.pop();
+        }
         format!(
             r#"
             [server]
@@ -253,11 +267,12 @@ impl Scenario {
             connections_per_address = {connections_per_address}
             [upstreams.main]
             endpoints = {endpoints:?}
-            idle_connections = {}
+            idle_connections = {idle_connections}
             idle_timeout = "{}ms"
             [upstreams.doubtful]
             endpoints = ["http://10.1.0.1:80", "http://{REFUSING}", "http://{SILENT}"]
-            idle_connections = {}
+            idle_connections = {idle_connections}
+            idle_timeout = "{}ms"
             [routes.main]
             path = "/main/*"
             upstream = "main"
@@ -277,14 +292,13 @@ impl Scenario {
             first_byte.as_millis(),
             request.as_millis(),
             idle.as_millis(),
-            self.settings.idle_connections,
             upstream_idle.as_millis(),
-            self.settings.idle_connections,
+            upstream_idle.as_millis(),
         )
     }
 
     fn endpoints(&self) -> Vec<String> {
-        (1..=self.settings.endpoints).map(|number| format!("http://10.1.0.{number}:80")).collect()
+        ENDPOINTS[..self.settings.endpoints].iter().map(|endpoint| (*endpoint).to_owned()).collect()
     }
 }
 
@@ -396,7 +410,7 @@ fn treatment(random: &mut Random) -> Treatment {
         return Treatment::Good;
     }
     let some = random.within((0, 400)) as usize;
-    match random.below(13) {
+    match random.below(15) {
         0 | 1 => Treatment::Slow(millis(random, (0, 30))),
         2 => Treatment::ClosesAfter(millis(random, (0, 30))),
         3 => Treatment::Early,
@@ -407,7 +421,9 @@ fn treatment(random: &mut Random) -> Treatment {
         8 => Treatment::ResetsAfter(some),
         9 => Treatment::Closes,
         10 => Treatment::Appends(random.pick::<&[u8]>(APPENDED)),
-        11 => Treatment::Garbage(random.pick::<&[u8]>(GARBAGE)),
+        11 => Treatment::Speaks(random.pick::<&[u8]>(&APPENDED[..2]), millis(random, (0, 60))),
+        12 => Treatment::Oversized,
+        13 => Treatment::Garbage(random.pick::<&[u8]>(GARBAGE)),
         _ => Treatment::Interims(random.within((5, 12)) as u32),
     }
 }
@@ -427,6 +443,8 @@ fn millis(random: &mut Random, range: (u64, u64)) -> Duration {
     Duration::from_millis(random.within(range))
 }
 
+/// The endpoints of the upstream `main`, as far as a scenario has them.
+pub const ENDPOINTS: [&str; 3] = ["http://10.1.0.1:80", "unix:/run/simulated.sock", "http://10.1.0.3:80"];
 /// Where the gateway listens.
 pub const GATEWAY: &str = "10.0.0.1:80";
 /// An endpoint where nobody listens.

@@ -197,6 +197,12 @@ impl Socket {
         !pipe.arrived.is_empty() || pipe.has_ended || pipe.is_reset
     }
 
+    /// True when the peer has ended its direction, or the connection is broken.
+    pub(super) fn has_ended(&self) -> bool {
+        let pipe = self.link.pipes[self.side].borrow();
+        pipe.has_ended || pipe.is_reset
+    }
+
     /// Wakes `waker` when the socket becomes readable.
     pub(super) fn await_bytes(&self, waker: &Waker) {
         self.link.pipes[self.side].borrow_mut().reader = Some(waker.clone());

@@ -99,6 +99,18 @@ impl Wire {
         .await
     }
 
+    /// Waits until the peer has ended its direction, or the connection is broken, whatever is unread.
+    pub async fn gone(&self) {
+        poll_fn(|cx| {
+            if self.socket.has_ended() {
+                return Poll::Ready(());
+            }
+            self.socket.await_bytes(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Ends our direction (FIN).
     pub fn finish(&self) {
         self.socket.finish();
