@@ -40,6 +40,8 @@ mod panics;
 mod pooling;
 /// Where requests go, and how they change on the way.
 mod routes;
+/// The whole gateway in virtual time, by the seed.
+mod simulation;
 /// The sources keep the architecture.
 mod tidy;
 /// Each deadline ends what it bounds.
