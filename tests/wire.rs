@@ -4,13 +4,15 @@
 //! cases run between a raw client, the gateway and an origin that forgives nothing: see `live`.
 
 /// Reads the fixtures.
-mod fixture;
+pub mod fixture;
 /// Plays them over sockets.
 mod live;
 /// Plays them against the parser.
 mod parser;
 /// Valid and damaged messages at random.
 mod random;
+/// Each comes from somewhere.
+mod sources;
 
 use fixture::{Case, load};
 use parser::{Seen, play_answer, play_request};
@@ -18,8 +20,8 @@ use parser::{Seen, play_answer, play_request};
 #[test]
 fn there_are_enough_cases_and_each_has_its_own_name() {
     let (requests, answers) = (load("requests"), load("answers"));
-    assert!(requests.len() >= 220, "{} requests", requests.len());
-    assert!(answers.len() >= 60, "{} answers", answers.len());
+    assert!(requests.len() >= 400, "{} requests", requests.len());
+    assert!(answers.len() >= 220, "{} answers", answers.len());
     let mut names: Vec<&str> = requests.iter().chain(&answers).map(|case| case.place.as_str()).collect();
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
