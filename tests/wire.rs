@@ -62,6 +62,21 @@ fn no_prefix_of_a_request_is_taken_for_more_than_it_is() {
     }
 }
 
+#[test]
+fn no_prefix_of_a_good_answer_is_refused() {
+    let is_good = |case: &Case| case.verdicts[0].starts_with("pass");
+    for mut case in load("answers").into_iter().filter(is_good) {
+        case.closes = false;
+        let bytes = std::mem::take(&mut case.bytes);
+        for length in prefixes(bytes.len()) {
+            case.bytes = bytes[..length].to_vec();
+            let seen = play_answer(&case, &[]);
+            let verdict = seen[0].verdict.as_str();
+            assert!(!matches!(verdict, "fail" | "refuse"), "{} up to {length}: {seen:?}", case.place);
+        }
+    }
+}
+
 /// Plays `case` in every way of cutting; the first way that goes wrong is reported.
 fn check(case: &Case, play: impl Fn(&[usize]) -> Vec<Seen>) -> Option<String> {
     let whole = play(&[]);
@@ -83,5 +98,5 @@ fn check(case: &Case, play: impl Fn(&[usize]) -> Vec<Seen>) -> Option<String> {
 
 /// Every length below `whole`; of very long cases, those near both ends and some between.
 fn prefixes(whole: usize) -> impl Iterator<Item = usize> {
-    (0..whole).filter(move |length| *length < 600 || whole - length < 100 || length % 1_009 == 0)
+    (0..whole).filter(move |length| *length < 300 || whole - length < 50 || length % 1_009 == 0)
 }
