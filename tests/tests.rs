@@ -49,8 +49,12 @@ mod timeouts;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;
+/// Damaged inputs by the thousand, and what must hold for each.
+mod fuzzing;
 /// The Gateway API's conformance cases, as far as they speak of what is built.
 mod gateway_api;
+/// No parser cares how its bytes come, and what is written reads as what was meant.
+mod properties;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.

@@ -190,7 +190,8 @@ impl Downward<'_> {
         put(out, &[b"HTTP/1.1 ", &three_digits(self.head.status), b" ", self.head.reason.of(self.bytes), b"\r\n"]);
         let mut has_date = false;
         copy_lines(out, self.bytes, &self.head.lines, self.head.bytes, |line| {
-            has_date |= line.known == Known::Date;
+            // One that ends at this hop is none (RFC 9110 6.6.1: what is forwarded without a Date gets one).
+            has_date |= line.known == Known::Date && !line.hop;
             self.keeps(line)
         });
         if self.framing == DownwardFraming::Chunked {
@@ -266,9 +267,13 @@ fn write_edits(out: &mut Vec<u8>, edits: &FieldEdits, fill: &Fill<'_>) {
     }
 }
 
-/// The value of a single, numeric `Max-Forwards` (RFC 9110 7.6.2).
+/// The value of a single `Max-Forwards` of digits (RFC 9110 7.6.2). Of two lines neither counts: the next reader could
+/// take the other one.
 #[must_use]
 pub fn max_forwards(head: &RequestHead, bytes: &[u8]) -> Option<u64> {
-    let line = head.lines.iter().find(|line| line.known == Known::MaxForwards)?;
-    std::str::from_utf8(line.value.of(bytes)).ok()?.parse().ok()
+    let mut lines = head.lines.iter().filter(|line| line.known == Known::MaxForwards);
+    let (line, None) = (lines.next()?, lines.next()) else { return None };
+    let digits = line.value.of(bytes);
+    // The standard library's numbers may have a sign.
+    std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit))?.parse().ok()
 }
