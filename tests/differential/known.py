@@ -34,6 +34,14 @@ def actix(path: bytes) -> bytes:
     return TRIPLET.sub(lambda match: match[0] if match[0] in (b"%25", b"%2B", b"%2F") else decoded(match[0]), path)
 
 
+def cheroot(message: Message) -> bytes:
+    """What cheroot leaves of a path: not decoded in OPTIONS, and without an authority, which only OPTIONS may have."""
+    if message.method == b"OPTIONS":
+        return re.sub(rb"\A//[^/]*", b"", message.path) or b"/"
+    shown = segments(message.path)
+    return shown[2:] or b"/" if shown.startswith(b"//") else shown
+
+
 RULES = [
     Rule(
         "leading slashes are one (raw)",
@@ -54,16 +62,22 @@ RULES = [
         lambda message: b"/" + segments(message.path).lstrip(b"/"), b"//a//b",
     ),
     Rule(
+        "OPTIONS is not decoded, and may have an authority",
+        "cheroot takes the target of OPTIONS as it is, and does not refuse what it takes for an authority.",
+        {"cheroot"}, {"PATH_INFO", "werkzeug"},
+        lambda message: cheroot(message) if message.method == b"OPTIONS" else b"", b"//a/%C3%A9", b"OPTIONS",
+    ),
+    Rule(
         "leading slashes are one (Werkzeug on cheroot)",
         "Werkzeug reduces what cheroot leaves of them.",
         {"cheroot"}, {"werkzeug"},
-        lambda message: b"/" + segments(message.path).lstrip(b"/"), b"////a",
+        lambda message: b"/" + cheroot(message).lstrip(b"/"), b"////a",
     ),
     Rule(
         "two slashes begin an authority",
         "cheroot takes what follows them for one, and refuses the target unless that is empty.",
         {"cheroot"}, {"PATH_INFO", "werkzeug"},
-        lambda message: segments(message.path)[2:] or b"/", b"///a",
+        cheroot, b"///a",
     ),
     Rule(
         "slashes are merged after decoding",
@@ -84,12 +98,6 @@ RULES = [
         lambda message: bytes(byte & 0x7F for byte in message.target), b"/?\xc3\xa9",
     ),
     Rule(
-        "OPTIONS is not decoded",
-        "cheroot takes the target of OPTIONS as it is.",
-        {"cheroot"}, {"PATH_INFO", "werkzeug"},
-        lambda message: message.path if message.method == b"OPTIONS" else b"", b"/%C3%A9", b"OPTIONS",
-    ),
-    Rule(
         "methods are in upper case",
         "aiohttp's parser in Python raises them. No route of the gateway takes `get` for GET, so none is opened by it.",
         {"aiohttp"}, {"method"},
@@ -98,7 +106,7 @@ RULES = [
 ]
 
 
-ANSWERS_ITSELF = {"apache", "caddy", "lighttpd"}
+ANSWERS_ITSELF = {"apache", "caddy", "lighttpd", "twisted"}
 """The origins that answer `OPTIONS *` with 200 by themselves: it is about the server (RFC 9110 9.3.7)."""
 
 

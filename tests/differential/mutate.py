@@ -141,6 +141,7 @@ def message(dice: random.Random, number: int, oddity: float) -> bytes:
     line = b"%s %s %s" % (method, where, version)
     fields = [b"Host: " + dice.choice(ODD_HOSTS if is_odd() else HOSTS), b"X-Case: %d" % number]
     fields += dice.choices(FIELDS, k=dice.choice([0, 0, 1, 2, 4]))
+    fields += many(dice, fields) if dice.random() < 0.02 else []
     if is_odd():
         fields.append(dice.choice(ODD_FIELDS))
     has_body = method in (b"POST", b"PUT", b"PATCH") or dice.random() < 0.15
@@ -149,6 +150,14 @@ def message(dice: random.Random, number: int, oddity: float) -> bytes:
     dice.shuffle(fields)
     text = b"".join(field + (dice.choice(LINE_ENDS) if is_odd() else b"\r\n") for field in [line, *fields])
     return b"\r\n" * (dice.random() < 0.05) + text + b"\r\n" + body
+
+
+def many(dice: random.Random, fields: list[bytes]) -> list[bytes]:
+    """Fields that bring a head near its bounds: 100 lines, or 32 KiB."""
+    if dice.random() < 0.5:
+        return [b"X-%d: v" % number for number in range(dice.choice([50, 90, 98, 99, 100]) - len(fields))]
+    room = dice.choice([16_000, 32_000, 32_700]) - sum(len(field) + 2 for field in fields)
+    return [b"X-Wide: " + b"w" * (room // 4 - 10)] * 4
 
 
 def framed(dice: random.Random, body: bytes, is_odd: object) -> tuple[list[bytes], bytes]:

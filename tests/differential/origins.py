@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import string
@@ -18,6 +19,7 @@ import install
 HERE = pathlib.Path(__file__).resolve().parent
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 5
+PORTS = (10_000, 32_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +165,8 @@ def wait_until_it_listens(child: subprocess.Popen, port: int, said: str) -> None
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """A port that nobody uses, from below those that connections take for themselves meanwhile."""
+    while True:
+        port = random.randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
