@@ -68,6 +68,12 @@ RULES = [
         lambda message: cheroot(message) if message.method == b"OPTIONS" else b"", b"//a/%C3%A9", b"OPTIONS",
     ),
     Rule(
+        "the asterisk gets a slash",
+        "A path of WSGI begins with one (PEP 3333), so cheroot puts it there.",
+        {"cheroot"}, {"PATH_INFO"},
+        lambda message: b"/*" if message.path == b"*" else b"", b"*", b"OPTIONS",
+    ),
+    Rule(
         "leading slashes are one (Werkzeug on cheroot)",
         "Werkzeug reduces what cheroot leaves of them.",
         {"cheroot"}, {"werkzeug"},
