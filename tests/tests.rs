@@ -14,6 +14,8 @@ mod bodies;
 mod costs;
 /// Many exchanges, all sizes, every pace.
 mod crowd;
+/// Real HTTP/1.1 servers behind the gateway see the requests that were meant.
+mod differential;
 /// Endpoints that fail, and who is asked instead.
 mod endpoints;
 /// The gateway's own answers tell enough and nothing internal.

@@ -62,6 +62,9 @@ impl Upward<'_> {
             Known::Traceparent | Known::Tracestate => !self.traceparent.is_empty(),
             // One that goes up no more is dropped where it is used up: OPTIONS and TRACE count it down.
             Known::MaxForwards => matches!(self.head.method, Method::Options | Method::Trace),
+            // RFC 9110 10.1.1: not without content, and nothing from HTTP/1.0 asks for it. A server that takes it at its
+            // word would wait for a body that never comes.
+            Known::Expect => !self.head.expects_continue,
             _ => false,
         };
         // A length is framing too, but the parser has made sure that it is the only one and true.
