@@ -203,8 +203,8 @@ class Head:
     def is_local(self) -> bool:
         """True for what the gateway answers without asking anybody."""
         vias = [member.split() for value in self.all(b"via") for member in value.split(b",")]
-        hops = self.all(b"max-forwards")[:1]
-        is_last_hop = self.method == b"OPTIONS" and bool(hops) and re.fullmatch(rb"\+?0+", hops[0]) is not None
+        hops = self.all(b"max-forwards")
+        is_last_hop = self.method == b"OPTIONS" and len(hops) == 1 and re.fullmatch(rb"0+", hops[0]) is not None
         is_loop = sum(len(via) > 1 and via[1].lower() == b"ringway" for via in vias) > VIA_MAX
         return self.method == b"TRACE" or is_last_hop or is_loop
 
@@ -221,7 +221,9 @@ class Head:
             body, end = stream[at : at + self.length], at + self.length
             end = end if end <= len(stream) else Verdict.WAIT
         if isinstance(end, Verdict):
-            message.verdict, message.ends, message.body = end, True, body
+            # An answer made here does not wait for the body, and ends the connection if there is more of it.
+            message.verdict = Verdict.LOCAL if self.is_local else end
+            message.ends, message.body = True, body
             return message, None
         message.body = body
         return message, None if message.ends else end

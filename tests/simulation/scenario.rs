@@ -243,7 +243,7 @@ impl Scenario {
         let mut endpoints = self.endpoints();
         let turn = generation as usize % endpoints.len();
         endpoints.rotate_left(turn);
-        if generation % 3 == 0 && endpoints.len() > 1 {
+        if generation.is_multiple_of(3) && endpoints.len() > 1 {
             endpoints.pop();
         }
         format!(

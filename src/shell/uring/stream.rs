@@ -198,10 +198,9 @@ impl Stream for UringStream {
     fn abort(&mut self) {
         // connect(2): AF_UNSPEC dissolves the association, for TCP at once and by a reset; SO_LINGER would act only when
         // the last operation has let go of the socket, and a FIN would be before it.
-        let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
-        let size = size_of::<libc::sockaddr>() as libc::socklen_t;
-        // SAFETY: the descriptor is open as long as `self` is, and the address lives across the call and has that size.
-        unsafe { libc::connect(self.raw_fd(), &raw const nowhere, size) };
+        if let Ok(socket) = self.descriptor() {
+            let _: Result<(), Errno> = rustix::net::connect_unspec(socket);
+        }
     }
 }
 
