@@ -119,11 +119,7 @@ class Process:
             self.child.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.child.wait(STOP_SECONDS_MAX)
-            # What outlives its parent, and only that: a process id may belong to a stranger by now.
-            for pid, start in tree.items():
-                if start is not None and started_at(pid) == start:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+            kill(tree)
             self.child.wait()
             self.said.close()
 
@@ -134,6 +130,20 @@ class Process:
     def memory(self) -> Memory:
         """The memory of all processes of the tree, in bytes; only `pss` counts a shared page once."""
         return summed([memory_of(pid) for pid in process_tree(self.child.pid)])
+
+
+def kill(started: Mapping[int, str | None]) -> None:
+    """Kills those that live of the processes with these ids and starts, and waits until they are gone.
+
+    The start is compared because an id may belong to a stranger by now.
+    """
+    deadline, left = time.monotonic() + STOP_SECONDS_MAX, dict(started)
+    while left and time.monotonic() < deadline:
+        left = {pid: start for pid, start in left.items() if start is not None and started_at(pid) == start}
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01 if left else 0)
 
 
 def summed(parts: Sequence[Memory]) -> Memory:
@@ -219,6 +229,8 @@ def outputs_of(commands: Sequence[Sequence[str]], seconds_max: float) -> list[st
                 if child.poll() is None:
                     child.kill()
                 child.wait()
+                for pipe in (child.stdout, child.stderr):
+                    pipe.close()
     for child, (out, errors) in zip(children, said):
         if child.returncode != 0:
             raise Failure(f"{' '.join(child.args)} failed with code {child.returncode}\n{(out + errors)[-2000:]}")

@@ -1,0 +1,1 @@
+"""Tests of the comparison's parts: `python3 -B -m unittest discover --start-directory loadtest/comparison/tests --top-level-directory loadtest`."""
