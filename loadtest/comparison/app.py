@@ -16,7 +16,7 @@ from comparison import host, plots, tables, traffic
 from comparison.contenders import CONFIGS, Contender, all_contenders, install
 from comparison.figures import Failure
 from comparison.measure import Settings, Stage, measure, progress
-from comparison.processes import ROOT, find, lift_file_limit
+from comparison.processes import ROOT, find, lift_file_limit, need
 from comparison.results import has_errors, sides_of
 from comparison.scenarios import Scenario, read_all
 
@@ -142,7 +142,7 @@ def choose(options: argparse.Namespace) -> list[Contender]:
 
 def check_tools(options: argparse.Namespace, contenders: Sequence[Contender]) -> None:
     """Decides who asks and who answers, and sees that everything is there, installing it where that was asked for."""
-    ours = traffic.RINGWAY_LOAD.exists()
+    ours = traffic.has_tool("ringway-load")
     options.generator = options.generator or ("ringway-load" if ours else "wrk")
     options.origin = options.origin or ("ringway-load" if ours else "nginx")
     packages = [who.package for who in contenders if who.package and not find(who.program)]
@@ -153,9 +153,8 @@ def check_tools(options: argparse.Namespace, contenders: Sequence[Contender]) ->
         if not find(who.program):
             hint = "cargo build --release" if who.name == "ringway" else f"compare --install --peers {who.name}"
             raise Failure(f"{who.program} is not there ({hint})")
-    if not traffic.is_complete([options.generator, options.origin]):
-        raise Failure("the generator or the origin is missing: cargo build --release --manifest-path loadtest/Cargo.toml, or "
-                      "apt-get install wrk nginx")
+    for tool in (options.generator, options.origin):
+        traffic.ringway_load() if tool == "ringway-load" else need(tool)
 
 
 def playable(scenarios: Sequence[Scenario], settings: Settings) -> list[Scenario]:
@@ -188,7 +187,7 @@ def compare(scenarios: Sequence[Scenario], contenders: Sequence[Contender], sett
     folder = options.results or RESULTS / datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{surroundings['cpu']}, {surroundings['cores']} cores, Linux {surroundings['kernel']}, load "
-          f"{surroundings['load_average']:.2f}")
+          f"{surroundings['load_average']:.2f}; rounds: {settings.rounds}, seconds of a run: {settings.seconds:g}")
     print("; ".join(f"{name}: {version}" for name, version in surroundings["versions"].items()) + f"\n\n{tables.HEAD}")
     data: dict = {"environment": surroundings, "scenarios": []}
     known = {who.name: who for who in contenders}

@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from comparison import traffic
 from comparison.contenders import Contender, Setting
@@ -189,7 +189,6 @@ def lanes(stage: Stage, gateway: Gateway, seconds: float, rate: int) -> list[lis
 
 def merged(outcomes: Sequence[traffic.Outcome]) -> dict:
     """Several lanes as one: sums, and the worst lane's latencies (percentiles cannot be averaged)."""
-    known = [outcome.p999_us for outcome in outcomes if outcome.p999_us is not None]
     errors: dict[str, int] = {}
     for outcome in outcomes:
         for kind, count in outcome.errors.items():
@@ -199,10 +198,16 @@ def merged(outcomes: Sequence[traffic.Outcome]) -> dict:
         "requests_per_second": sum(outcome.requests / outcome.seconds for outcome in outcomes),
         "p50_us": max(outcome.p50_us for outcome in outcomes),
         "p99_us": max(outcome.p99_us for outcome in outcomes),
-        "p999_us": max(known) if known else None,
+        "p999_us": worst(outcome.p999_us for outcome in outcomes),
         "max_us": max(outcome.max_us for outcome in outcomes),
+        "send_late_us": worst(outcome.send_late_us for outcome in outcomes),
         "errors": errors,
     }
+
+
+def worst(values: Iterable[float | None]) -> float | None:
+    """The largest of those that are known."""
+    return max((value for value in values if value is not None), default=None)
 
 
 # ------------------------------------------------------------------------------------------------ memory

@@ -21,7 +21,8 @@ from comparison.figures import Failure
 from comparison.processes import ROOT, Process, find, need
 from comparison.scenarios import Scenario
 
-RINGWAY_LOAD = ROOT / "target/loadtest/release/ringway-load"
+# Where cargo puts it: with the target directory that README.md names, and with its default one.
+RINGWAY_LOAD = tuple(ROOT / place / "release/ringway-load" for place in ("target/loadtest", "loadtest/target"))
 ANSWER_SECONDS_MAX = 10
 SMALL_BYTES = 100
 MORE_FIELDS = (
@@ -58,6 +59,8 @@ class Outcome:
     p999_us: float | None
     max_us: float
     errors: dict[str, int]
+    # Open loop: how late 1 % of the requests left at least; a part of the latencies that is the generator's own.
+    send_late_us: float | None = None
 
 
 class Generator(Protocol):
@@ -130,7 +133,7 @@ class RingwayLoad:
             said = json.loads(printed)
             latency = said["latency_us"]
             return Outcome(said["requests"], said["seconds"], latency["p50"], latency["p99"], latency["p999"],
-                           latency["max"], said["errors"])
+                           latency["max"], said["errors"], (said.get("send_late_us") or {}).get("p99"))
         except (ValueError, KeyError) as problem:
             raise Failure(f"ringway-load did not report: {problem}: {printed[:500]}") from None
 
@@ -140,10 +143,16 @@ class RingwayLoad:
 
 def ringway_load() -> str:
     """The path of the project's own generator and origin."""
-    if not RINGWAY_LOAD.exists():
-        raise Failure("no ringway-load: cargo build --release --manifest-path loadtest/Cargo.toml (or --generator wrk "
-                      "--origin nginx)")
-    return str(RINGWAY_LOAD)
+    for path in RINGWAY_LOAD:
+        if path.exists():
+            return str(path)
+    raise Failure("ringway-load is not built: cargo build --release --manifest-path loadtest/Cargo.toml --target-dir "
+                  "target/loadtest (or --generator wrk --origin nginx)")
+
+
+def has_tool(name: str) -> bool:
+    """Whether the generator or origin called `name` is there."""
+    return any(path.exists() for path in RINGWAY_LOAD) if name == "ringway-load" else find(name) is not None
 
 
 def said_version(*command: str) -> str:
@@ -177,11 +186,6 @@ def origin(name: str, scenario: Scenario, directory: pathlib.Path, port: int, co
 
 def origin_version(name: str) -> str:
     return said_version(need("nginx"), "-v") if name == "nginx" else said_version(ringway_load(), "--version")
-
-
-def is_complete(tools: Sequence[str]) -> bool:
-    """Whether all of these generators and origins are there."""
-    return all(RINGWAY_LOAD.exists() if tool == "ringway-load" else find(tool) is not None for tool in tools)
 
 
 # ------------------------------------------------------------------------------------------------ the proof

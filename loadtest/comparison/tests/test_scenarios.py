@@ -13,7 +13,7 @@ SOUND = TEXT.format(name="sample", kind="cpu", more="")
 class Scenarios(unittest.TestCase):
     def test_all_files_of_the_project_parse(self) -> None:
         found = read_all(SCENARIOS)
-        names = ["small", "headers", "1k-connections", "10k", "1m", "post", "close", "1k-routes", "latency", "idle-10k", "2-workers"]
+        names = ["small", "headers", "1k-connections", "10k", "1m", "post", "close", "1k-routes", "latency", "2-workers", "idle-10k"]
         self.assertEqual(list(found), names)
         self.assertEqual(len(found["headers"].headers), 10)
         self.assertEqual(found["1k-routes"].routes, 1000)
