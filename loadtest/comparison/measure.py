@@ -19,6 +19,8 @@ from comparison.scenarios import Scenario
 WARM_UP_SECONDS = 1
 # How long a run may take beyond its own time.
 PATIENCE_SECONDS = 30
+# Answers that come later than this share of a run after its end are a queue, not stragglers.
+DRAIN_SHARE = 0.1
 SETTLE_SECONDS_MAX = 5
 SETTLED_BYTES = 64 * 1024
 
@@ -169,7 +171,7 @@ def load(stage: Stage, gateway: Gateway, origin: Process, seconds: float, rate: 
     gateway.check_alive()
     origin.check_alive()
     outcomes = [stage.settings.generator.outcome(text) for text in printed]
-    run = {"side": gateway.side.label, "rate": rate, **merged(outcomes), "cpu_us": cpu / 1e3}
+    run = {"side": gateway.side.label, "rate": rate, **merged(outcomes, wall), "cpu_us": cpu / 1e3}
     if run["requests"] == 0:
         raise Failure(f"{gateway.side.label} answered nothing: {run['errors']}")
     return {**run, "gateway_busy": cpu / 1e9 / wall, "load_busy": (others / 1e9 + spent) / wall / len(stage.places.load),
@@ -187,7 +189,7 @@ def lanes(stage: Stage, gateway: Gateway, seconds: float, rate: int) -> list[lis
     return commands
 
 
-def merged(outcomes: Sequence[traffic.Outcome]) -> dict:
+def merged(outcomes: Sequence[traffic.Outcome], wall: float) -> dict:
     """Several lanes as one: sums, and the worst lane's latencies (percentiles cannot be averaged)."""
     errors: dict[str, int] = {}
     for outcome in outcomes:
@@ -195,7 +197,7 @@ def merged(outcomes: Sequence[traffic.Outcome]) -> dict:
             errors[kind] = errors.get(kind, 0) + count
     return {
         "requests": sum(outcome.requests for outcome in outcomes),
-        "requests_per_second": sum(outcome.requests / outcome.seconds for outcome in outcomes),
+        "requests_per_second": sum(answered_rate(outcome, wall) for outcome in outcomes),
         "p50_us": max(outcome.p50_us for outcome in outcomes),
         "p99_us": max(outcome.p99_us for outcome in outcomes),
         "p999_us": worst(outcome.p999_us for outcome in outcomes),
@@ -203,6 +205,13 @@ def merged(outcomes: Sequence[traffic.Outcome]) -> dict:
         "send_late_us": worst(outcome.send_late_us for outcome in outcomes),
         "errors": errors,
     }
+
+
+def answered_rate(outcome: traffic.Outcome, wall: float) -> float:
+    """Answers per second. An open loop reports on all requests that were due in its time, however late their answers
+    came, so that a queue that drained afterwards counts as time here; a few late ones at the end do not."""
+    late = min(outcome.max_us / 1e6, max(0.0, wall - outcome.seconds))
+    return outcome.requests / (outcome.seconds + (late if late > DRAIN_SHARE * outcome.seconds else 0))
 
 
 def worst(values: Iterable[float | None]) -> float | None:

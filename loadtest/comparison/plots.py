@@ -12,7 +12,7 @@ from comparison.svg import (COLOURS, SHAPES, Drawing, colour_of, digits, duratio
 WIDTH = 960
 TOP = 92
 PLOT_HEIGHT = 300
-LEFT = 62
+LEFT = 74
 PANEL_GAP = 66
 # A group this many times above the middle one gets an axis of its own.
 OUTLIER = 4
@@ -127,7 +127,7 @@ def bar_panel(drawing: Drawing, x: float, width: float, groups: Sequence[Group],
         drawing.line(x, height(tick), x + width, height(tick), "axis" if tick == 0 else "grid")
         drawing.text(x - 7, height(tick) + 4, f"{tick:,g}", "end")
     if unit:
-        drawing.text(x - 46, TOP + PLOT_HEIGHT / 2, unit, "middle", turn=-90)
+        drawing.text(x - 58, TOP + PLOT_HEIGHT / 2, unit, "middle", turn=-90)
     slot = width / len(groups)
     for number, group in enumerate(groups):
         bar_group(drawing, x + slot * number, slot, group, colours, height)
@@ -142,7 +142,8 @@ def bar_group(drawing: Drawing, x: float, slot: float, group: Group, colours: Ma
         top = height(bar.value)
         drawing.add("rect", x=left + 1, y=top, width=bar_width - 2, height=TOP + PLOT_HEIGHT - top, rx=1.5,
                     fill=colours[bar.series])
-        drawing.whisker(middle, height(bar.high), height(bar.low), min(4.0, bar_width / 4))
+        if bar.high > bar.low:
+            drawing.whisker(middle, height(bar.high), height(bar.low), min(4.0, bar_width / 4))
         value = digits(bar.value)
         if text_width(value, 10.5) <= bar_width + 3:
             drawing.text(middle, height(bar.high) - 5, value, "middle", "small")
@@ -194,7 +195,7 @@ class Scales:
     @classmethod
     def around(cls, points: Sequence[dict]) -> "Scales":
         fastest = max(point["requests_per_second"] for point in points)
-        return cls(linear_ticks(fastest * 1.02, 8),
+        return cls(linear_ticks(fastest, 8),
                    log_ticks(min(point["p50_us"]["median"] for point in points) * 0.9, max(point["p99_us"]["max"] for point in points)))
 
     def x(self, per_second: float) -> float:
@@ -213,6 +214,7 @@ class Scales:
         for tick in self.across:
             drawing.line(self.x(tick), TOP, self.x(tick), bottom, "axis" if tick == 0 else "grid")
             drawing.text(self.x(tick), bottom + 18, f"{tick:,g}", "middle")
+        drawing.text(16, TOP + PLOT_HEIGHT / 2, "latency", "middle", turn=-90)
         drawing.text((LEFT + right) / 2, bottom + 40, "answered requests per second", "middle")
 
 

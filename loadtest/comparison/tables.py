@@ -34,11 +34,13 @@ def ratio_text(entry: dict, side: dict) -> str:
 
 def sweep_lines(entry: dict) -> list[str]:
     """p50, p99 and p999 of each side at each rate, in µs; an answered rate below the asked one is shown."""
-    lines = [f"{'':<15} {'asked/s':>8}" + "".join(f"  {label + ' p50/p99/p999 µs':<30}" for label in entry["points"])]
-    for rate in sorted({point["rate"] for points in entry["points"].values() for point in points}):
-        cells = [point_text(points, rate) for points in entry["points"].values()]
-        lines.append(f"{'':<15} {rate:>8,}" + "".join(f"  {cell:<30}" for cell in cells))
-    return [line.rstrip() for line in lines]
+    rates = sorted({point["rate"] for points in entry["points"].values() for point in points})
+    columns = [["asked/s", *(f"{rate:,}" for rate in rates)]]
+    for label, points in entry["points"].items():
+        columns.append([f"{label} p50/p99/p999 µs", *(point_text(points, rate) for rate in rates)])
+    widths = [max(map(len, column)) for column in columns]
+    rows = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in zip(*columns)]
+    return [f"{'':<15} {row}".rstrip() for row in rows]
 
 
 def point_text(points: Sequence[dict], rate: int) -> str:

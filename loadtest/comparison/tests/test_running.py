@@ -12,7 +12,7 @@ import unittest
 from comparison import app, traffic
 from comparison.contenders import CONFIGS, Setting, all_contenders, prefixes
 from comparison.figures import Failure
-from comparison.measure import Places, Settings, merged, order_of
+from comparison.measure import Places, Settings, answered_rate, merged, order_of
 from comparison.processes import Process, free_port, outputs_of, parse_rollup, process_tree, started_at
 from comparison.scenarios import read_all
 
@@ -84,9 +84,13 @@ class Placement(unittest.TestCase):
 class Traffic(unittest.TestCase):
     def test_lanes_add_up_and_the_worse_latency_counts(self) -> None:
         lanes = [traffic.Outcome(100, 2.0, 10, 20, None, 40, {"read": 1}), traffic.Outcome(300, 2.0, 8, 30, 35, 50, {"late": 2})]
-        both = merged(lanes)
+        both = merged(lanes, 2.0)
         self.assertEqual((both["requests"], both["requests_per_second"], both["p99_us"], both["p999_us"]), (400, 200.0, 30, 35))
         self.assertEqual(both["errors"], {"read": 1, "late": 2})
+
+    def test_a_queue_that_drains_after_an_open_loop_counts_as_time(self) -> None:
+        self.assertEqual(answered_rate(traffic.Outcome(20_000, 1.0, 9, 9, 9, 1.5e6, {}), 2.0), 10_000)
+        self.assertEqual(answered_rate(traffic.Outcome(5_000, 1.0, 9, 9, 9, 50_000, {}), 1.1), 5_000)
 
     def test_what_the_generators_print_is_read(self) -> None:
         wrk = traffic.Wrk().outcome('Running\nRESULT {"requests":5,"seconds":1.0,"bytes":9,"errors":2,"p50_us":1,"p99_us":2,'
