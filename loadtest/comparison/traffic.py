@@ -92,16 +92,32 @@ class Wrk:
         values = {"method": scenario.method, "body_bytes": scenario.body_bytes, "headers": lines}
         script = directory / "wrk.lua"
         script.write_text(string.Template((CONFIGS / "wrk.lua.template").read_text()).substitute(values))
-        return [need("wrk"), "-t1", f"-c{job.connections}", f"-d{job.seconds:g}s", "--timeout", f"{ANSWER_SECONDS_MAX}s",
-                "-s", str(script), f"http://127.0.0.1:{job.port}{scenario.target}"]
+        return [
+            need("wrk"),
+            "-t1",
+            f"-c{job.connections}",
+            f"-d{job.seconds:g}s",
+            "--timeout",
+            f"{ANSWER_SECONDS_MAX}s",
+            "-s",
+            str(script),
+            f"http://127.0.0.1:{job.port}{scenario.target}",
+        ]
 
     def outcome(self, printed: str) -> Outcome:
         lines = [line for line in printed.splitlines() if line.startswith("RESULT ")]
         if not lines:
             raise Failure(f"wrk did not report: {printed}")
         said = json.loads(lines[0].removeprefix("RESULT "))
-        return Outcome(said["requests"], said["seconds"], said["p50_us"], said["p99_us"], said["p999_us"],
-                       said["max_us"], {"any": said["errors"]})
+        return Outcome(
+            said["requests"],
+            said["seconds"],
+            said["p50_us"],
+            said["p99_us"],
+            said["p999_us"],
+            said["max_us"],
+            {"any": said["errors"]},
+        )
 
     def version(self) -> str:
         return said_version(need("wrk"), "-v")
@@ -132,8 +148,16 @@ class RingwayLoad:
         try:
             said = json.loads(printed)
             latency = said["latency_us"]
-            return Outcome(said["requests"], said["seconds"], latency["p50"], latency["p99"], latency["p999"],
-                           latency["max"], said["errors"], (said.get("send_late_us") or {}).get("p99"))
+            return Outcome(
+                said["requests"],
+                said["seconds"],
+                latency["p50"],
+                latency["p99"],
+                latency["p999"],
+                latency["max"],
+                said["errors"],
+                (said.get("send_late_us") or {}).get("p99"),
+            )
         except (ValueError, KeyError) as problem:
             raise Failure(f"ringway-load did not report: {problem}: {printed[:500]}") from None
 
@@ -146,8 +170,10 @@ def ringway_load() -> str:
     for path in RINGWAY_LOAD:
         if path.exists():
             return str(path)
-    raise Failure("ringway-load is not built: cargo build --release --manifest-path loadtest/Cargo.toml --target-dir "
-                  "target/loadtest (or --generator wrk --origin nginx)")
+    raise Failure(
+        "ringway-load is not built: cargo build --release --manifest-path loadtest/Cargo.toml --target-dir "
+        "target/loadtest (or --generator wrk --origin nginx)"
+    )
 
 
 def has_tool(name: str) -> bool:
@@ -177,8 +203,12 @@ def origin(name: str, scenario: Scenario, directory: pathlib.Path, port: int, co
     (home / "bytes" / str(scenario.answer_bytes)).write_bytes(b"b" * scenario.answer_bytes)
     fields = MORE_FIELDS[: scenario.answer_headers]
     lines = [f"add_header {field} {json.dumps(value)};" for field, value in fields]
-    values = {"directory": home, "origin_port": port, "small_body": "s" * SMALL_BYTES,
-              "more_headers": "\n            ".join(lines)}
+    values = {
+        "directory": home,
+        "origin_port": port,
+        "small_body": "s" * SMALL_BYTES,
+        "more_headers": "\n            ".join(lines),
+    }
     config = home / "origin.conf"
     config.write_text(string.Template((CONFIGS / "origin.conf.template").read_text()).substitute(values))
     return Process([need("nginx"), "-e", "stderr", "-p", str(home), "-c", str(config)], cores, port)
@@ -213,7 +243,9 @@ def ask(connection: http.client.HTTPConnection, who: str, scenario: Scenario) ->
         raise Failure(f"{who} closes connections that the scenario keeps")
 
 
-def exchange(connection: http.client.HTTPConnection, method: str, target: str, scenario: Scenario) -> tuple[int, int, dict[str, str]]:
+def exchange(
+    connection: http.client.HTTPConnection, method: str, target: str, scenario: Scenario
+) -> tuple[int, int, dict[str, str]]:
     """One exchange: the answer's status, its length, and its fields by their names in small letters."""
     headers = dict(scenario.headers)
     if not scenario.keep_alive:

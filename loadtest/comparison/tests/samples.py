@@ -24,9 +24,21 @@ def scenario(kind: str = "cpu", name: str = "sample", more: str = "") -> Scenari
 def run(side: str, round_: int = 1, cost: float = 10.0, rate: int = 0, **more: object) -> dict:
     """A run of 1,000 requests in which each cost `cost` µs."""
     return {
-        "side": side, "round": round_, "rate": rate, "requests": 1000, "cpu_us": cost * 1000, "requests_per_second": rate or 9000.0,
-        "p50_us": 20 * cost, "p99_us": 90 * cost, "p999_us": 200 * cost, "max_us": 900 * cost, "errors": {"read": 0},
-        "gateway_busy": 0.9, "load_busy": 0.5, "foreign_busy": 0.01, **more,
+        "side": side,
+        "round": round_,
+        "rate": rate,
+        "requests": 1000,
+        "cpu_us": cost * 1000,
+        "requests_per_second": rate or 9000.0,
+        "p50_us": 20 * cost,
+        "p99_us": 90 * cost,
+        "p999_us": 200 * cost,
+        "max_us": 900 * cost,
+        "errors": {"read": 0},
+        "gateway_busy": 0.9,
+        "load_busy": 0.5,
+        "foreign_busy": 0.01,
+        **more,
     }
 
 
@@ -34,7 +46,9 @@ def cpu_entry(name: str = "sample", scale: float = 1.0) -> dict:
     played = scenario(name=name)
     sides = sides_of(played, ["nginx", "envoy", "ringway"], False)
     costs = {"nginx": 13.0, "envoy": 40.0, "ringway": 10.0}
-    runs = [run(side.label, round_, costs[side.label] * scale * (1 + round_ / 50)) for round_ in (1, 2, 3) for side in sides]
+    runs = [
+        run(side.label, round_, costs[side.label] * scale * (1 + round_ / 50)) for round_ in (1, 2, 3) for side in sides
+    ]
     return traffic_entry(played, sides, runs, [])
 
 
@@ -47,8 +61,11 @@ def layouts_entry() -> dict:
 def latency_entry() -> dict:
     played = scenario("latency", "latency", "rate = 5000\nsweep = [1000, 20000]")
     sides = sides_of(played, ["nginx", "ringway"], False)
-    runs = [run(side.label, 1, 10.0 if rate < 20000 else 500.0, rate, load_busy=rate / 20000) for rate in (1000, 5000, 20000)
-            for side in sides]
+    runs = [
+        run(side.label, 1, 10.0 if rate < 20000 else 500.0, rate, load_busy=rate / 20000)
+        for rate in (1000, 5000, 20000)
+        for side in sides
+    ]
     return traffic_entry(played, sides, runs, [])
 
 

@@ -46,7 +46,9 @@ class Summaries(unittest.TestCase):
 
     def test_an_entry_has_medians_ratios_and_every_run(self) -> None:
         sides = sides_of(scenario(), ["nginx", "ringway"], False)
-        runs = [run(side, round_, cost) for round_ in (1, 2) for side, cost in (("nginx", 20.0), ("ringway", 15.0 + round_))]
+        runs = [
+            run(side, round_, cost) for round_ in (1, 2) for side, cost in (("nginx", 20.0), ("ringway", 15.0 + round_))
+        ]
         entry = traffic_entry(scenario(), sides, runs, [])
         self.assertEqual(entry["sides"][1]["cost_us"], {"median": 16.5, "min": 16.0, "max": 17.0})
         self.assertEqual(entry["ratios"]["ringway"]["rounds"], [0.8, 0.85])

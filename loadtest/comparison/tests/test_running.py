@@ -13,7 +13,14 @@ from comparison import app, traffic
 from comparison.contenders import CONFIGS, Setting, all_contenders, prefixes
 from comparison.figures import Failure
 from comparison.measure import Places, Settings, answered_rate, merged, order_of
-from comparison.processes import Process, free_port, outputs_of, parse_rollup, process_tree, started_at
+from comparison.processes import (
+    Process,
+    free_port,
+    outputs_of,
+    parse_rollup,
+    process_tree,
+    started_at,
+)
 from comparison.scenarios import read_all
 
 # A server that forks a child which listens and stays deaf to SIGTERM, and prints the child's id.
@@ -38,7 +45,11 @@ class Processes(unittest.TestCase):
         self.assertEqual([started_at(pid) for pid in tree], [None, None])
 
     def test_a_server_that_does_not_listen_is_a_failure_with_its_words(self) -> None:
-        server = Process([sys.executable, "-c", "print('no such option'); raise SystemExit(3)"], [min(os.sched_getaffinity(0))], free_port())
+        server = Process(
+            [sys.executable, "-c", "print('no such option'); raise SystemExit(3)"],
+            [min(os.sched_getaffinity(0))],
+            free_port(),
+        )
         with self.assertRaisesRegex(Failure, r"(?s)exit code 3.*no such option"), server:
             pass
 
@@ -53,8 +64,10 @@ class Processes(unittest.TestCase):
             outputs_of([[sys.executable, "-c", "raise SystemExit(4)"]], 60)
 
     def test_memory_is_read_in_bytes(self) -> None:
-        text = "5581-7ffd ---p 00000000 00:00 0 [rollup]\nRss: 12 kB\nPss: 8 kB\nPss_Dirty: 7 kB\nPrivate_Clean: 1 kB\n" \
-               "Private_Dirty: 6 kB\nAnonymous: 5 kB\n"
+        text = (
+            "5581-7ffd ---p 00000000 00:00 0 [rollup]\nRss: 12 kB\nPss: 8 kB\nPss_Dirty: 7 kB\nPrivate_Clean: 1 kB\n"
+            "Private_Dirty: 6 kB\nAnonymous: 5 kB\n"
+        )
         memory = parse_rollup(text)
         self.assertEqual((memory.rss, memory.pss, memory.private, memory.anonymous), (12288, 8192, 7168, 5120))
 
@@ -83,9 +96,14 @@ class Placement(unittest.TestCase):
 
 class Traffic(unittest.TestCase):
     def test_lanes_add_up_and_the_worse_latency_counts(self) -> None:
-        lanes = [traffic.Outcome(100, 2.0, 10, 20, None, 40, {"read": 1}), traffic.Outcome(300, 2.0, 8, 30, 35, 50, {"late": 2})]
+        lanes = [
+            traffic.Outcome(100, 2.0, 10, 20, None, 40, {"read": 1}),
+            traffic.Outcome(300, 2.0, 8, 30, 35, 50, {"late": 2}),
+        ]
         both = merged(lanes, 2.0)
-        self.assertEqual((both["requests"], both["requests_per_second"], both["p99_us"], both["p999_us"]), (400, 200.0, 30, 35))
+        self.assertEqual(
+            (both["requests"], both["requests_per_second"], both["p99_us"], both["p999_us"]), (400, 200.0, 30, 35)
+        )
         self.assertEqual(both["errors"], {"read": 1, "late": 2})
 
     def test_a_queue_that_drains_after_an_open_loop_counts_as_time(self) -> None:
@@ -93,11 +111,14 @@ class Traffic(unittest.TestCase):
         self.assertEqual(answered_rate(traffic.Outcome(5_000, 1.0, 9, 9, 9, 50_000, {}), 1.1), 5_000)
 
     def test_what_the_generators_print_is_read(self) -> None:
-        wrk = traffic.Wrk().outcome('Running\nRESULT {"requests":5,"seconds":1.0,"bytes":9,"errors":2,"p50_us":1,"p99_us":2,'
-                                    '"p999_us":3,"max_us":4}\n')
+        wrk = traffic.Wrk().outcome(
+            'Running\nRESULT {"requests":5,"seconds":1.0,"bytes":9,"errors":2,"p50_us":1,"p99_us":2,'
+            '"p999_us":3,"max_us":4}\n'
+        )
         self.assertEqual((wrk.requests, wrk.p999_us, wrk.errors), (5, 3, {"any": 2}))
-        ours = traffic.RingwayLoad().outcome('{"requests":7,"seconds":2.0,"errors":{"late":1},"latency_us":'
-                                             '{"p50":1,"p99":2,"p999":3,"max":4}}')
+        ours = traffic.RingwayLoad().outcome(
+            '{"requests":7,"seconds":2.0,"errors":{"late":1},"latency_us":{"p50":1,"p99":2,"p999":3,"max":4}}'
+        )
         self.assertEqual((ours.requests, ours.max_us, ours.errors), (7, 4, {"late": 1}))
         for generator in (traffic.Wrk(), traffic.RingwayLoad()):
             with self.assertRaisesRegex(Failure, "did not report"):
@@ -119,7 +140,12 @@ class Configurations(unittest.TestCase):
                     self.assertNotIn("${", text)
 
     def test_no_template_is_left_over(self) -> None:
-        used = {who.template for who in all_contenders("").values()} | {"origin.conf", "wrk.lua", "haproxy-routes.map", "traefik-routes.yaml"}
+        used = {who.template for who in all_contenders("").values()} | {
+            "origin.conf",
+            "wrk.lua",
+            "haproxy-routes.map",
+            "traefik-routes.yaml",
+        }
         self.assertEqual({path.name.removesuffix(".template") for path in CONFIGS.iterdir()}, used)
         for path in CONFIGS.iterdir():
             self.assertTrue(string.Template(path.read_text()).is_valid(), path.name)

@@ -13,7 +13,19 @@ SOUND = TEXT.format(name="sample", kind="cpu", more="")
 class Scenarios(unittest.TestCase):
     def test_all_files_of_the_project_parse(self) -> None:
         found = read_all(SCENARIOS)
-        names = ["small", "headers", "1k-connections", "10k", "1m", "post", "close", "1k-routes", "latency", "2-workers", "idle-10k"]
+        names = [
+            "small",
+            "headers",
+            "1k-connections",
+            "10k",
+            "1m",
+            "post",
+            "close",
+            "1k-routes",
+            "latency",
+            "2-workers",
+            "idle-10k",
+        ]
         self.assertEqual(list(found), names)
         self.assertEqual(len(found["headers"].headers), 10)
         self.assertEqual(found["1k-routes"].routes, 1000)
@@ -26,18 +38,18 @@ class Scenarios(unittest.TestCase):
 
     def test_mistakes_are_refused_with_their_place(self) -> None:
         mistakes = {
-            'conections = 5\n[request]': "unknown key 'conections'",
+            "conections = 5\n[request]": "unknown key 'conections'",
             '[request]\nverb = "GET"': "[request]: unknown key 'verb'",
             '[request.headers]\n"a b" = "x"\n[request]': "is no request field",
             '[request.headers]\na = "x\\r\\nb: c"\n[request]': "is no request field",
-            'rate = 5000\n[request]': "a latency scenario needs a rate",
-            'routes = 0.5\n[request]': "routes must be of type int",
-            'keep_alive = 1\n[request]': "keep_alive must be of type bool",
+            "rate = 5000\n[request]": "a latency scenario needs a rate",
+            "routes = 0.5\n[request]": "routes must be of type int",
+            "keep_alive = 1\n[request]": "keep_alive must be of type bool",
             'layouts = ["0"]\n[request]': "layouts must be",
             'layouts = ["3"]\n[request]': "multiple of the cores",
-            'sweep = [5, 4]\n[request]': "rising rates",
-            '[request]\nbody_bytes = -1': "body_bytes must be from 0",
-            '[request': "sample: ",
+            "sweep = [5, 4]\n[request]": "rising rates",
+            "[request]\nbody_bytes = -1": "body_bytes must be from 0",
+            "[request": "sample: ",
         }
         for change, complaint in mistakes.items():
             with self.subTest(change), self.assertRaises(Failure) as refused:
@@ -46,9 +58,9 @@ class Scenarios(unittest.TestCase):
 
     def test_values_are_checked(self) -> None:
         changes = {
-            ('connections = 100', 'connections = 0'): "connections must be from 1",
-            ('connections = 100', 'connections = true'): "connections must be of type int",
-            ('connections = 100', ''): "connections is missing",
+            ("connections = 100", "connections = 0"): "connections must be from 1",
+            ("connections = 100", "connections = true"): "connections must be of type int",
+            ("connections = 100", ""): "connections is missing",
             ('"cpu"', '"gpu"'): "kind must be one of",
             ('"/bytes/100"', '"bytes"'): "the target must begin with /",
             ('"/bytes/100"', '"/a b"'): "the target must begin with /",

@@ -5,7 +5,13 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 
 from comparison import plots, svg, tables
-from comparison.tests.samples import cpu_entry, entries, layouts_entry, latency_entry, memory_sample
+from comparison.tests.samples import (
+    cpu_entry,
+    entries,
+    latency_entry,
+    layouts_entry,
+    memory_sample,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -36,12 +42,17 @@ class Tables(unittest.TestCase):
         for block in text.strip().split("\n\n"):
             counts = {line.count(" | ") for line in block.splitlines()}
             self.assertEqual(len(counts), 1, block)
-        self.assertIn("| `sample`: a \"quoted\" <sample> & more | 13.5 | 41.6, 3.08 (3.08 to 3.08) | 10.4, 0.77 (0.77 to 0.77) |", text)
+        self.assertIn(
+            '| `sample`: a "quoted" <sample> & more | 13.5 | 41.6, 3.08 (3.08 to 3.08) | 10.4, 0.77 (0.77 to 0.77) |',
+            text,
+        )
         for words in ("2 workers", "open loop, 5,000 requests/s", "bytes per idle connection"):
             self.assertIn(words, text)
 
     def test_numbers_have_three_digits(self) -> None:
-        self.assertEqual([tables.number(value) for value in (1234.5, 99.94, 9.994, 0.5)], ["1,234", "99.9", "9.99", "0.50"])
+        self.assertEqual(
+            [tables.number(value) for value in (1234.5, 99.94, 9.994, 0.5)], ["1,234", "99.9", "9.99", "0.50"]
+        )
 
 
 class Pictures(unittest.TestCase):
@@ -50,8 +61,12 @@ class Pictures(unittest.TestCase):
         self.assertEqual(set(found), {"cpu.svg", "layouts-workers.svg", "latency.svg", "memory.svg"})
 
     def test_pictures_are_well_formed_with_title_unit_labels_and_place(self) -> None:
-        units = {"cpu.svg": "µs of CPU per request", "layouts-workers.svg": "µs of CPU per request",
-                 "latency.svg": "answered requests per second", "memory.svg": "KiB per connection"}
+        units = {
+            "cpu.svg": "µs of CPU per request",
+            "layouts-workers.svg": "µs of CPU per request",
+            "latency.svg": "answered requests per second",
+            "memory.svg": "KiB per connection",
+        }
         for name, picture in plots.pictures(entries(), 'at <a & "b">').items():
             with self.subTest(name):
                 root = ElementTree.fromstring(picture)
@@ -66,15 +81,30 @@ class Pictures(unittest.TestCase):
             self.assertNotRegex(picture, r"\b(nan|inf|None)\b", name)
             width, height = (float(ElementTree.fromstring(picture).get(side)) for side in ("width", "height"))
             for element in ElementTree.fromstring(picture).iter():
-                for key, most in (("x", width), ("y", height), ("x1", width), ("x2", width), ("y1", height), ("y2", height),
-                                  ("cx", width), ("cy", height)):
+                for key, most in (
+                    ("x", width),
+                    ("y", height),
+                    ("x1", width),
+                    ("x2", width),
+                    ("y1", height),
+                    ("y2", height),
+                    ("cx", width),
+                    ("cy", height),
+                ):
                     value = float(element.get(key, 0))
                     self.assertTrue(0 <= value <= most, f"{name}: {element.tag} {key}={value}")
 
     def test_a_far_higher_group_has_an_axis_of_its_own(self) -> None:
-        groups = [plots.Group(name, (plots.Bar("a", high, high, high),)) for name, high in (("x", 10), ("y", 12), ("z", 500))]
+        groups = [
+            plots.Group(name, (plots.Bar("a", high, high, high),)) for name, high in (("x", 10), ("y", 12), ("z", 500))
+        ]
         self.assertEqual([[group.label for group in part] for part in plots.panels(groups)], [["x", "y"], ["z"]])
         self.assertEqual(len(plots.panels(groups[:2])), 1)
+
+    def test_a_curve_ends_at_the_first_rate_that_was_not_answered(self) -> None:
+        points = [{"rate": rate, "requests_per_second": min(rate, 9000)} for rate in (5000, 9000, 15000, 20000)]
+        self.assertEqual([point["rate"] for point in plots.until_full(points)], [5000, 9000, 15000])
+        self.assertEqual(len(plots.until_full(points[:2])), 2)
 
     def test_points_of_a_full_load_core_are_hollow_and_told(self) -> None:
         picture = plots.pictures([latency_entry()], "somewhere")["latency.svg"]
@@ -109,4 +139,6 @@ class ScalesOfPictures(unittest.TestCase):
             self.assertTrue(ticks[0] <= low and ticks[-1] >= high and ticks[0] < ticks[-1], ticks)
 
     def test_durations_have_the_unit_that_suits_them(self) -> None:
-        self.assertEqual([svg.duration(us) for us in (0.5, 200, 1000, 2500, 5e6)], ["0.5 µs", "200 µs", "1 ms", "2.5 ms", "5 s"])
+        self.assertEqual(
+            [svg.duration(us) for us in (0.5, 200, 1000, 2500, 5e6)], ["0.5 µs", "200 µs", "1 ms", "2.5 ms", "5 s"]
+        )

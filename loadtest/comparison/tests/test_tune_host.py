@@ -62,7 +62,9 @@ class TuneHost(unittest.TestCase):
         return {each.name: each for each in found}
 
     def run_script(self, *words: str) -> subprocess.CompletedProcess:
-        return subprocess.run([str(SCRIPT), "--root", str(self.root), *words], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            [str(SCRIPT), "--root", str(self.root), *words], capture_output=True, text=True, timeout=60, check=False
+        )
 
     def text(self, path: str) -> str:
         return (self.root / path).read_text().strip()
@@ -74,8 +76,17 @@ class TuneHost(unittest.TestCase):
     def test_each_bad_setting_is_found(self) -> None:
         self.lay(GOOD | BAD)
         wrong = {name for name, each in self.advice().items() if not each.is_good}
-        self.assertEqual(wrong, {"net.core.somaxconn", "net.ipv4.ip_local_port_range", "transparent huge pages", "vm.swappiness",
-                                 "clock source", "kernel.io_uring_disabled"})
+        self.assertEqual(
+            wrong,
+            {
+                "net.core.somaxconn",
+                "net.ipv4.ip_local_port_range",
+                "transparent huge pages",
+                "vm.swappiness",
+                "clock source",
+                "kernel.io_uring_disabled",
+            },
+        )
 
     def test_limits_of_processes_are_for_a_person(self) -> None:
         self.lay({"proc/sys/kernel/osrelease": "5.4.0-1"})
@@ -125,8 +136,13 @@ class TuneHost(unittest.TestCase):
 
     def test_packets_are_steered_where_queues_are_few_and_only_there(self) -> None:
         cpus = {f"sys/devices/system/cpu/cpu{cpu}/online": "1" for cpu in range(4)}
-        self.lay(cpus | {"sys/class/net/eth0/device/vendor": "x", "sys/class/net/eth0/queues/rx-0/rps_cpus": "00000000,00000000"})
-        self.assertEqual(self.advice()["eth0: RPS of 1 queue"].writes, (("/sys/class/net/eth0/queues/rx-0/rps_cpus", "f"),))
+        self.lay(
+            cpus
+            | {"sys/class/net/eth0/device/vendor": "x", "sys/class/net/eth0/queues/rx-0/rps_cpus": "00000000,00000000"}
+        )
+        self.assertEqual(
+            self.advice()["eth0: RPS of 1 queue"].writes, (("/sys/class/net/eth0/queues/rx-0/rps_cpus", "f"),)
+        )
         self.lay({f"sys/class/net/eth0/queues/rx-{queue}/rps_cpus": "0" for queue in range(4)})
         self.assertTrue(self.advice()["eth0: RPS of 4 queues"].is_good)
 
