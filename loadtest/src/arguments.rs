@@ -29,7 +29,7 @@ pub enum Command {
 /// The load.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// What to ask for: http://host[:port]/path.
+    /// What to ask for: an http URL.
     pub url: String,
     /// Connections, all threads together.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = positive)]
@@ -59,7 +59,7 @@ pub struct Run {
     /// A new connection for each request.
     #[arg(long)]
     pub new_connections: bool,
-    /// The request's method [default: GET, or POST with a body].
+    /// The request's method; GET without it, or POST with a body.
     #[arg(long, value_name = "M")]
     pub method: Option<String>,
     /// Send a body of so many bytes.

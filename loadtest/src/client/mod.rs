@@ -66,6 +66,8 @@ impl Crew {
             spawned.map_err(|error| format!("no thread can be had: {error}"))?;
             start.push(go);
         }
+        // With the threads' own copies gone, a wait for reports ends instead of lasting for ever.
+        drop(tell);
         for _ in 0..run.threads {
             match reports.recv() {
                 Ok(Report::Ready) => {}
