@@ -12,16 +12,20 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from comparison import host, plots, tables, traffic
+from comparison import host, plots, tables
 from comparison.contenders import CONFIGS, Contender, all_contenders, install
 from comparison.figures import Failure
+from comparison.generators import RingwayLoad, Wrk
 from comparison.measure import Settings, Stage, measure, progress
+from comparison.origins import NginxOrigin, RingwayOrigin
 from comparison.processes import ROOT, find, lift_file_limit, need
 from comparison.results import Side, has_errors, sides_of
 from comparison.scenarios import Scenario, read_all
 
 SCENARIOS = CONFIGS.parent / "scenarios"
 RESULTS = CONFIGS.parent / "results"
+# Where cargo puts it: with the target directory that README.md names, and with its default one.
+RINGWAY_LOAD = tuple(ROOT / place / "release/ringway-load" for place in ("target/loadtest", "loadtest/target"))
 # Beside the connections of a scenario a process has files, epolls, rings, and connections to the origin.
 FILES_BESIDE = 2048
 
@@ -60,8 +64,8 @@ def run(words: Sequence[str]) -> int:
         options.seconds,
         options.gateway_cores,
         options.load_cores,
-        traffic.generator_named(options.generator),
-        options.origin,
+        Wrk() if options.generator == "wrk" else RingwayLoad(options.load_binary),
+        NginxOrigin() if options.origin == "nginx" else RingwayOrigin(options.load_binary),
         not options.quick,
     )
     chosen = playable([scenarios[name] for name in options.scenarios], settings)
@@ -114,6 +118,7 @@ def add_what(parser: argparse.ArgumentParser, scenarios: dict[str, Scenario]) ->
         help="one gateway against itself: the noise floor (default ringway)",
     )
     parser.add_argument("--binary", default=str(ROOT / "target/release/ringway"), help="the ringway to run")
+    parser.add_argument("--load-binary", help="the ringway-load to use")
     parser.add_argument("--list", action="store_true", help="say what scenarios and gateways there are, and end")
 
 
@@ -182,7 +187,8 @@ def choose(options: argparse.Namespace) -> list[Contender]:
 
 def check_tools(options: argparse.Namespace, contenders: Sequence[Contender]) -> None:
     """Decides who asks and who answers, and sees that everything is there, installing it where that was asked for."""
-    ours = traffic.has_tool("ringway-load")
+    places = [options.load_binary] if options.load_binary else RINGWAY_LOAD
+    ours = options.load_binary = next((str(path) for path in places if os.access(path, os.X_OK)), None)
     options.generator = options.generator or ("ringway-load" if ours else "wrk")
     options.origin = options.origin or ("ringway-load" if ours else "nginx")
     packages = [who.package for who in contenders if who.package and not find(who.program)]
@@ -193,8 +199,14 @@ def check_tools(options: argparse.Namespace, contenders: Sequence[Contender]) ->
         if not find(who.program):
             hint = "cargo build --release" if who.name == "ringway" else f"compare --install --peers {who.name}"
             raise Failure(f"{who.program} is not there ({hint})")
-    for tool in (options.generator, options.origin):
-        traffic.ringway_load() if tool == "ringway-load" else need(tool)
+    for tool in {options.generator, options.origin}:
+        if tool != "ringway-load":
+            need(tool)
+        elif not ours:
+            raise Failure(
+                "ringway-load is not built: cargo build --release --manifest-path loadtest/Cargo.toml --target-dir "
+                "target/loadtest (or --generator wrk --origin nginx)"
+            )
 
 
 def playable(scenarios: Sequence[Scenario], settings: Settings) -> list[Scenario]:

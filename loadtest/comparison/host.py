@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from comparison import traffic
 from comparison.contenders import IDLE_UPSTREAM, Contender
 from comparison.measure import Settings
 from comparison.processes import ROOT
@@ -38,7 +37,7 @@ def environment(settings: Settings, contenders: Sequence[Contender], binary: str
     versions = {who.name: who.version_text() for who in contenders}
     versions |= {
         f"generator {settings.generator.name}": settings.generator.version(),
-        f"origin {settings.origin}": traffic.origin_version(settings.origin),
+        f"origin {settings.origin.name}": settings.origin.version(),
     }
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

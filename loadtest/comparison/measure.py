@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from comparison import traffic
+from comparison.clients import BATCH, check_answers, check_resting, resting_connections
 from comparison.contenders import Contender, Setting
 from comparison.figures import Failure, there_and_back
+from comparison.generators import Generator, Job, Outcome
+from comparison.origins import Origin
 from comparison.processes import (
     Memory,
     Process,
@@ -42,8 +44,8 @@ class Settings:
     seconds: float
     gateway_cores: tuple[int, ...]
     load_cores: tuple[int, ...]
-    generator: traffic.Generator
-    origin: str
+    generator: Generator
+    origin: Origin
     sweep: bool = True
 
 
@@ -101,7 +103,7 @@ class Gateway:
 
     def check(self, scenario: Scenario) -> None:
         for process in self.processes:
-            traffic.check_answers(process.port, self.side.label, scenario)
+            check_answers(process.port, self.side.label, scenario)
 
     def check_alive(self) -> None:
         for process in self.processes:
@@ -126,9 +128,7 @@ class Stage:
         self.started = 0
 
     def origin(self) -> Process:
-        return traffic.origin(
-            self.settings.origin, self.scenario, self.directory, self.setting.origin_port, self.places.load
-        )
+        return self.settings.origin.process(self.scenario, self.directory, self.setting.origin_port, self.places.load)
 
     def gateway(self, side: Side) -> Gateway:
         # Written once: a gateway that starts again for another round reads an equal file on another port.
@@ -206,13 +206,13 @@ def lanes(stage: Stage, gateway: Gateway, seconds: float, rate: int) -> list[lis
     count, cores, commands = stage.scenario.cores, stage.places.load, []
     for lane in range(count):
         port = gateway.processes[lane % len(gateway.processes)].port
-        job = traffic.Job(stage.scenario, port, stage.scenario.connections // count, seconds, rate // count)
+        job = Job(stage.scenario, port, stage.scenario.connections // count, seconds, rate // count)
         mine = cores if count == 1 else [cores[lane % len(cores)]]
         commands.append(pinned(stage.settings.generator.command(job, stage.directory), mine))
     return commands
 
 
-def merged(outcomes: Sequence[traffic.Outcome], wall: float) -> dict:
+def merged(outcomes: Sequence[Outcome], wall: float) -> dict:
     """Several lanes as one: sums, and the worst lane's latencies (percentiles cannot be averaged)."""
     errors: dict[str, int] = {}
     for outcome in outcomes:
@@ -230,7 +230,7 @@ def merged(outcomes: Sequence[traffic.Outcome], wall: float) -> dict:
     }
 
 
-def answered_rate(outcome: traffic.Outcome, wall: float) -> float:
+def answered_rate(outcome: Outcome, wall: float) -> float:
     """Answers per second. An open loop reports on all requests that were due in its time, however late their answers
     came, so that a queue that drained afterwards counts as time here; a few late ones at the end do not."""
     late = min(outcome.max_us / 1e6, max(0.0, wall - outcome.seconds))
@@ -261,12 +261,12 @@ def memory_runs(stage: Stage) -> Iterator[dict]:
 def rest(gateway: Gateway, scenario: Scenario) -> dict:
     """Lets the scenario's connections rest at `gateway` and returns what they take: one run."""
     port = gateway.processes[0].port
-    with traffic.resting_connections(port, scenario, traffic.BATCH):
+    with resting_connections(port, scenario, BATCH):
         pass
     before = settled(gateway)
-    with traffic.resting_connections(port, scenario, scenario.connections) as clients:
+    with resting_connections(port, scenario, scenario.connections) as clients:
         after = settled(gateway)
-        traffic.check_resting(clients, gateway.side.label)
+        check_resting(clients, gateway.side.label)
     gateway.check_alive()
     each = {kind: size / scenario.connections for kind, size in dataclasses.asdict(after - before).items()}
     return {

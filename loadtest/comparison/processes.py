@@ -39,6 +39,12 @@ def need(program: str) -> str:
     return path
 
 
+def said_version(*command: str) -> str:
+    """The first two words of what a program says of its version: its name and the number."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return " ".join((done.stdout + done.stderr).removeprefix("nginx version: ").split()[:2])
+
+
 def pinned(command: Sequence[str], cores: Sequence[int]) -> list[str]:
     """`command` confined to `cores`; taskset becomes it, so that its process id is the command's."""
     return [need("taskset"), "-c", ",".join(map(str, cores)), *command]

@@ -9,10 +9,12 @@ import tempfile
 import time
 import unittest
 
-from comparison import app, traffic
+from comparison import app
 from comparison.contenders import CONFIGS, Setting, all_contenders, prefixes
 from comparison.figures import Failure
+from comparison.generators import Outcome, RingwayLoad, Wrk
 from comparison.measure import Places, Settings, answered_rate, merged, order_of
+from comparison.origins import NginxOrigin
 from comparison.processes import (
     Process,
     free_port,
@@ -78,7 +80,7 @@ def children() -> set[int]:
 
 class Placement(unittest.TestCase):
     def settings(self) -> Settings:
-        return Settings(1, 1.0, (0,), (1,), traffic.Wrk(), "nginx")
+        return Settings(1, 1.0, (0,), (1,), Wrk(), NginxOrigin())
 
     def test_the_load_has_cores_of_its_own_where_there_are_enough(self) -> None:
         self.assertEqual(Places.choose(self.settings(), 1, [0, 1]), Places([0], [1], False))
@@ -97,8 +99,8 @@ class Placement(unittest.TestCase):
 class Traffic(unittest.TestCase):
     def test_lanes_add_up_and_the_worse_latency_counts(self) -> None:
         lanes = [
-            traffic.Outcome(100, 2.0, 10, 20, None, 40, {"read": 1}),
-            traffic.Outcome(300, 2.0, 8, 30, 35, 50, {"late": 2}),
+            Outcome(100, 2.0, 10, 20, None, 40, {"read": 1}),
+            Outcome(300, 2.0, 8, 30, 35, 50, {"late": 2}),
         ]
         both = merged(lanes, 2.0)
         self.assertEqual(
@@ -107,20 +109,20 @@ class Traffic(unittest.TestCase):
         self.assertEqual(both["errors"], {"read": 1, "late": 2})
 
     def test_a_queue_that_drains_after_an_open_loop_counts_as_time(self) -> None:
-        self.assertEqual(answered_rate(traffic.Outcome(20_000, 1.0, 9, 9, 9, 1.5e6, {}), 2.0), 10_000)
-        self.assertEqual(answered_rate(traffic.Outcome(5_000, 1.0, 9, 9, 9, 50_000, {}), 1.1), 5_000)
+        self.assertEqual(answered_rate(Outcome(20_000, 1.0, 9, 9, 9, 1.5e6, {}), 2.0), 10_000)
+        self.assertEqual(answered_rate(Outcome(5_000, 1.0, 9, 9, 9, 50_000, {}), 1.1), 5_000)
 
     def test_what_the_generators_print_is_read(self) -> None:
-        wrk = traffic.Wrk().outcome(
+        wrk = Wrk().outcome(
             'Running\nRESULT {"requests":5,"seconds":1.0,"bytes":9,"errors":2,"p50_us":1,"p99_us":2,'
             '"p999_us":3,"max_us":4}\n'
         )
         self.assertEqual((wrk.requests, wrk.p999_us, wrk.errors), (5, 3, {"any": 2}))
-        ours = traffic.RingwayLoad().outcome(
+        ours = RingwayLoad("ringway-load").outcome(
             '{"requests":7,"seconds":2.0,"errors":{"late":1},"latency_us":{"p50":1,"p99":2,"p999":3,"max":4}}'
         )
         self.assertEqual((ours.requests, ours.max_us, ours.errors), (7, 4, {"late": 1}))
-        for generator in (traffic.Wrk(), traffic.RingwayLoad()):
+        for generator in (Wrk(), RingwayLoad("ringway-load")):
             with self.assertRaisesRegex(Failure, "did not report"):
                 generator.outcome("nothing of use")
 
