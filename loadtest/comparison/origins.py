@@ -11,7 +11,7 @@ from comparison.contenders import CONFIGS
 from comparison.processes import Process, need, said_version
 from comparison.scenarios import Scenario
 
-SMALL_BYTES = 100
+SMALL_BODY = "s" * 100
 MORE_FIELDS = (
     ("cache-control", "private, max-age=60"),
     ("etag", '"5f3c-1a2b3c4d5e6f"'),
@@ -62,10 +62,12 @@ class NginxOrigin:
         (home / "bytes").mkdir(parents=True)
         (home / "bytes" / str(scenario.answer_bytes)).write_bytes(b"b" * scenario.answer_bytes)
         fields = MORE_FIELDS[: scenario.answer_headers]
+        answer = f'return 200 "{SMALL_BODY}";'
         values = {
             "directory": home,
             "origin_port": port,
-            "small_body": "s" * SMALL_BYTES,
+            "small_body": SMALL_BODY,
+            "small_answer": "proxy_pass http://after_body;" if scenario.body_bytes else answer,
             "more_headers": "\n            ".join(
                 f"add_header {field} {json.dumps(value)};" for field, value in fields
             ),
