@@ -16,7 +16,7 @@ from comparison import host, plots, tables
 from comparison.contenders import CONFIGS, Contender, all_contenders, install
 from comparison.figures import Failure
 from comparison.generators import RingwayLoad, Wrk
-from comparison.measure import Settings, Stage, measure, progress
+from comparison.measure import Settings, Stage, measure, progress, seconds_of
 from comparison.origins import NginxOrigin, RingwayOrigin
 from comparison.processes import ROOT, find, lift_file_limit, need
 from comparison.results import Side, has_errors, sides_of
@@ -237,15 +237,17 @@ def listing(scenarios: dict[str, Scenario], contenders: dict[str, Contender]) ->
 def compare(
     scenarios: Sequence[Scenario], contenders: Sequence[Contender], settings: Settings, options: argparse.Namespace
 ) -> int:
+    known = {who.name: who for who in contenders}
+    plays = [(scenario, sides_of(scenario, list(known), options.itself is not None)) for scenario in scenarios]
     surroundings = host.environment(settings, contenders, options.binary)
     folder = options.results or RESULTS / datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     print(introduction(surroundings), flush=True)
+    minutes = sum(seconds_of(scenario, sides, settings) for scenario, sides in plays) / 60
+    print(f"about {max(1, round(minutes))} minute{'s' if minutes >= 1.5 else ''}\n", flush=True)
     data: dict = {"environment": surroundings, "scenarios": []}
-    known = {who.name: who for who in contenders}
-    failed = []
-    for scenario in scenarios:
-        sides = sides_of(scenario, list(known), options.itself is not None)
+    failed, kind = [], None
+    for scenario, sides in plays:
         try:
             entry = play(scenario, sides, known, settings, folder)
         except Failure as failure:
@@ -255,7 +257,8 @@ def compare(
             print(f"{scenario.name:<15} FAILED: {failure}\n", flush=True)
             continue
         progress("")
-        print(tables.terminal(entry), flush=True)
+        print(tables.heading(entry["kind"], kind) + tables.terminal(entry), flush=True)
+        kind = entry["kind"]
         data["scenarios"].append(entry)
         # Written after each scenario: an hour of measuring survives a Ctrl-C in its last minute.
         write_text(folder / "results.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
@@ -282,12 +285,12 @@ def play(
 
 
 def introduction(surroundings: dict) -> str:
-    """What runs here, and the head of the table."""
+    """What runs, and where."""
     versions = "\n".join(f"  {name}: {version}" for name, version in surroundings["versions"].items())
     return (
         f"{surroundings['cpu']}, {surroundings['cores']} cores, Linux {surroundings['kernel']}, load "
         f"{surroundings['load_average']:.2f}; rounds: {surroundings['rounds']}, seconds of a run: "
-        f"{surroundings['seconds']:g}\n{versions}\n\n{tables.HEAD}"
+        f"{surroundings['seconds']:g}\n{versions}"
     )
 
 
@@ -303,7 +306,7 @@ def publish_configurations(directory: pathlib.Path, folder: pathlib.Path) -> Non
 def tell(data: dict, folder: pathlib.Path) -> str:
     """Writes the tables and the pictures of `data` into `folder`; returns the table for a terminal."""
     entries = data["scenarios"]
-    text = f"{tables.HEAD}\n" + "\n".join(tables.terminal(entry) for entry in entries)
+    text = tables.whole(entries)
     files = {"table.txt": text, "table.md": tables.markdown(entries)}
     files |= plots.pictures(entries, host.short(data["environment"]))
     for name, content in files.items():

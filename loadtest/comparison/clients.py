@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import select
 import socket
+import time
 from collections.abc import Iterator, Sequence
 
 from comparison.figures import Failure
@@ -12,6 +13,18 @@ from comparison.scenarios import Scenario
 ANSWER_SECONDS_MAX = 10
 # How many resting clients ask at the same time.
 BATCH = 100
+
+
+def await_service(port: int, scenario: Scenario) -> None:
+    """Waits until the gateway has its routes: some listen before, and answer 404 or 503. Says nothing if it never does,
+    for the proof will."""
+    deadline = time.monotonic() + ANSWER_SECONDS_MAX
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS_MAX)
+        with contextlib.closing(connection), contextlib.suppress(Failure):
+            if exchange(connection, scenario.method, scenario.target, scenario)[0] == 200:
+                return
+        time.sleep(0.05)
 
 
 def check_answers(port: int, who: str, scenario: Scenario) -> None:

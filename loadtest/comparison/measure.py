@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from comparison.clients import BATCH, check_answers, check_resting, resting_connections
+from comparison.clients import BATCH, await_service, check_answers, check_resting, resting_connections
 from comparison.contenders import Contender, Setting
 from comparison.figures import Failure, there_and_back
 from comparison.generators import Generator, Job, Outcome
@@ -28,6 +28,9 @@ from comparison.results import Side, memory_entry, traffic_entry
 from comparison.scenarios import Scenario
 
 WARM_UP_SECONDS = 1
+# What a start with its proof, and what lies between two runs takes, for the estimate of the whole.
+START_SECONDS = 0.5
+BETWEEN_SECONDS = 0.15
 # How long a run may take beyond its own time.
 PATIENCE_SECONDS = 30
 # Answers that come later than this share of a run after its end are a queue, not stragglers.
@@ -103,6 +106,7 @@ class Gateway:
 
     def check(self, scenario: Scenario) -> None:
         for process in self.processes:
+            await_service(process.port, scenario)
             check_answers(process.port, self.side.label, scenario)
 
     def check_alive(self) -> None:
@@ -151,6 +155,15 @@ def measure(stage: Stage) -> dict:
     return traffic_entry(scenario, sides, list(traffic_runs(stage)), stage.notes())
 
 
+def seconds_of(scenario: Scenario, sides: Sequence[Side], settings: Settings) -> float:
+    """About how long the scenario takes: starts, warm-ups and stops of each side, and its runs."""
+    if scenario.kind == "memory":
+        return settings.rounds * len(sides) * (START_SECONDS + scenario.connections / 4000)
+    others = len(set(scenario.sweep) - {scenario.rate}) if settings.sweep else 0
+    runs = settings.rounds * (len(there_and_back(len(sides))) + others * len(sides))
+    return len(sides) * (START_SECONDS + WARM_UP_SECONDS) + runs * (settings.seconds + BETWEEN_SECONDS)
+
+
 # ------------------------------------------------------------------------------------------------ cpu and latency
 
 
@@ -168,7 +181,10 @@ def traffic_runs(stage: Stage) -> Iterator[dict]:
                 for index in order_of(number, len(gateways), rate == scenario.rate):
                     at = f" at {rate:,}/s" if rate else ""
                     progress(f"{scenario.name}: round {number} of {settings.rounds}, {stage.sides[index].label}{at}")
-                    yield {"round": number, **load(stage, gateways[index], origin, settings.seconds, rate)}
+                    run = load(stage, gateways[index], origin, settings.seconds, rate)
+                    if run["requests"] == 0:
+                        raise Failure(f"{run['side']} answered nothing{at}: {run['errors']}")
+                    yield {"round": number, **run}
 
 
 def order_of(number: int, count: int, is_main: bool) -> list[int]:
@@ -191,8 +207,6 @@ def load(stage: Stage, gateway: Gateway, origin: Process, seconds: float, rate: 
     origin.check_alive()
     outcomes = [stage.settings.generator.outcome(text) for text in printed]
     run = {"side": gateway.side.label, "rate": rate, **merged(outcomes, wall), "cpu_us": cpu / 1e3}
-    if run["requests"] == 0:
-        raise Failure(f"{gateway.side.label} answered nothing: {run['errors']}")
     return {
         **run,
         "gateway_busy": cpu / 1e9 / wall,

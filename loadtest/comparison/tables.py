@@ -11,6 +11,19 @@ MEMORY_HEAD = (
 )
 
 
+def whole(entries: Sequence[dict]) -> str:
+    """All scenarios as they are told on a terminal."""
+    kinds = [None, *(entry["kind"] for entry in entries)]
+    return "\n".join(heading(entry["kind"], before) + terminal(entry) for entry, before in zip(entries, kinds, strict=False))
+
+
+def heading(kind: str, before: str | None) -> str:
+    """The names of the columns, where a scenario of this kind follows one with other columns or none."""
+    if before is not None and (kind == "memory") == (before == "memory"):
+        return ""
+    return f"{MEMORY_HEAD if kind == 'memory' else HEAD}\n"
+
+
 def terminal(entry: dict) -> str:
     """The lines of one scenario, with its notes."""
     lines = memory_lines(entry) if entry["kind"] == "memory" else traffic_lines(entry)
@@ -22,7 +35,7 @@ def terminal(entry: dict) -> str:
 def traffic_lines(entry: dict) -> list[str]:
     lines: list[str] = []
     for side in entry["sides"]:
-        name = entry["name"] if not lines else ""
+        name = "" if lines else entry["name"]
         broken = f"  {side['errors']} ERRORS" if side["errors"] else ""
         lines.append(
             f"{name:<15} {side['label']:<22} {side['cost_us']['median']:>9.2f}  {ratio_text(entry, side):<22}"
@@ -67,11 +80,11 @@ def point_text(points: Sequence[dict], rate: int) -> str:
 
 
 def memory_lines(entry: dict) -> list[str]:
-    lines = [MEMORY_HEAD]
+    lines: list[str] = []
     for side in entry["sides"]:
         each = side["bytes_per_connection"]
         sizes = " ".join(f"{each[kind]['median']:>9,.0f}" for kind in ("private", "anonymous", "pss", "rss"))
-        name = entry["name"] if len(lines) == 1 else ""
+        name = "" if lines else entry["name"]
         lines.append(f"{name:<15} {side['label']:<22} {sizes}  {side['rss_before']['median'] / 2**20:>15.1f}")
     return [*lines, f"{'':<15} (bytes for each of {entry['connections']:,} idle connections)"]
 

@@ -13,7 +13,7 @@ from comparison import app
 from comparison.contenders import CONFIGS, Setting, all_contenders, prefixes
 from comparison.figures import Failure
 from comparison.generators import Outcome, RingwayLoad, Wrk
-from comparison.measure import Places, Settings, answered_rate, merged, order_of
+from comparison.measure import Places, Settings, answered_rate, merged, order_of, seconds_of
 from comparison.origins import NginxOrigin
 from comparison.processes import (
     Process,
@@ -23,6 +23,7 @@ from comparison.processes import (
     process_tree,
     started_at,
 )
+from comparison.results import sides_of
 from comparison.scenarios import read_all
 
 # A server that forks a child which listens and stays deaf to SIGTERM, and prints the child's id.
@@ -90,6 +91,15 @@ class Placement(unittest.TestCase):
         self.assertEqual(Places.choose(self.settings(), 2, [0, 1]), Places([0, 1], [0, 1], True))
         with self.assertRaisesRegex(Failure, "takes 4 cores"):
             Places.choose(self.settings(), 4, [0, 1])
+
+    def test_the_length_of_a_scenario_is_foreseen(self) -> None:
+        found = read_all(app.SCENARIOS)
+        sides = sides_of(found["small"], ["nginx", "ringway"], False)
+        settings = Settings(3, 2.0, (0,), (1,), Wrk(), NginxOrigin())
+        # 12 runs of 2 s, two starts, and some rest between.
+        self.assertTrue(24 < seconds_of(found["small"], sides, settings) < 32)
+        self.assertGreater(seconds_of(found["latency"], sides, settings), 12 * 2 + 7 * 3 * 2 * 2)
+        self.assertLess(seconds_of(found["idle-10k"], sides, settings), 60)
 
     def test_a_sweep_goes_there_in_one_round_and_back_in_the_next(self) -> None:
         self.assertEqual([order_of(number, 3, False) for number in (1, 2)], [[0, 1, 2], [2, 1, 0]])

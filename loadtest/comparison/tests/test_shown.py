@@ -26,6 +26,10 @@ class Tables(unittest.TestCase):
         self.assertRegex(lines[0], r"^sample +nginx +13\.52 +9,000 +270 +1,217 +90%$")
         self.assertRegex(lines[2], r"^ +ringway +10\.40 +0\.769 \(0\.769–0\.769\) +9,000 +208 +936 +90%$")
 
+    def test_columns_are_named_where_they_change(self) -> None:
+        text = tables.whole([cpu_entry(), cpu_entry(), memory_sample(), cpu_entry()])
+        self.assertEqual((text.count("CPU µs/rq"), text.count("anonymous")), (2, 1))
+
     def test_errors_and_notes_are_shown(self) -> None:
         entry = cpu_entry()
         entry["sides"][0]["errors"] = 3
