@@ -187,6 +187,8 @@ def choose(options: argparse.Namespace) -> list[Contender]:
 
 def check_tools(options: argparse.Namespace, contenders: Sequence[Contender]) -> None:
     """Decides who asks and who answers, and sees that everything is there, installing it where that was asked for."""
+    if options.load_binary and not os.access(options.load_binary, os.X_OK):
+        raise Failure(f"{options.load_binary} is not there")
     places = [options.load_binary] if options.load_binary else RINGWAY_LOAD
     ours = options.load_binary = next((str(path) for path in places if os.access(path, os.X_OK)), None)
     options.generator = options.generator or ("ringway-load" if ours else "wrk")

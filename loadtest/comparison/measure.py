@@ -24,7 +24,7 @@ from comparison.processes import (
     pinned,
     summed,
 )
-from comparison.results import Side, memory_entry, traffic_entry
+from comparison.results import HOPELESS, Side, is_full, memory_entry, traffic_entry
 from comparison.scenarios import Scenario
 
 WARM_UP_SECONDS = 1
@@ -177,13 +177,18 @@ def traffic_runs(stage: Stage) -> Iterator[dict]:
             gateway.check(scenario)
             load(stage, gateway, origin, WARM_UP_SECONDS, min(rates))
         for number in range(1, settings.rounds + 1):
+            # A gateway that is far behind at one rate is not asked at higher ones: its queue would only grow longer.
+            behind: set[int] = set()
             for rate in rates:
                 for index in order_of(number, len(gateways), rate == scenario.rate):
+                    if index in behind and rate != scenario.rate:
+                        continue
                     at = f" at {rate:,}/s" if rate else ""
                     progress(f"{scenario.name}: round {number} of {settings.rounds}, {stage.sides[index].label}{at}")
                     run = load(stage, gateways[index], origin, settings.seconds, rate)
                     if run["requests"] == 0:
                         raise Failure(f"{run['side']} answered nothing{at}: {run['errors']}")
+                    behind |= {index} if is_full(run, HOPELESS) else set()
                     yield {"round": number, **run}
 
 

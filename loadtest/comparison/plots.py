@@ -5,7 +5,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from comparison.results import LOAD_BUSY_MAX
+from comparison.results import LOAD_BUSY_MAX, is_full
 from comparison.svg import (
     COLOURS,
     SHAPES,
@@ -26,8 +26,6 @@ LEFT = 74
 PANEL_GAP = 66
 # A group this many times above the middle one gets an axis of its own.
 OUTLIER = 4
-# A gateway that answers less than this share of what is asked is full.
-FULL = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,9 +244,12 @@ def latency_picture(entry: dict, where: str) -> str:
 
 
 def until_full(points: Sequence[dict]) -> list[dict]:
-    """The points up to the first rate that could not be answered. Beyond it waits only measure how long the run was."""
-    missed = [number for number, point in enumerate(points) if point["requests_per_second"] < FULL * point["rate"]]
-    return list(points[: missed[0] + 1]) if missed else list(points)
+    """The points up to the first rate from which on none was answered: beyond it waits only measure how long runs were.
+
+    A single rate that was missed below one that was answered is a hiccup of the machine, and stays in the curve.
+    """
+    answered = [number for number, point in enumerate(points) if not is_full(point)]
+    return list(points[: answered[-1] + 2]) if answered else list(points[:1])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ than gateways), `sides` (one summary each), `ratios`, `notes`, `runs`; a latency
 
 import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from comparison.figures import Spread, cost_of, ratios
 from comparison.scenarios import Layout, Scenario
@@ -15,6 +15,10 @@ from comparison.scenarios import Layout, Scenario
 FOREIGN_BUSY_MAX = 0.15
 # From this share on, the generator's and the origin's core is what limits.
 LOAD_BUSY_MAX = 0.95
+# A gateway that answers less than this share of what is asked is full.
+FULL = 0.95
+# One that answers less than this will not answer more.
+HOPELESS = 0.8
 MEMORY_KINDS = ("rss", "pss", "private", "anonymous")
 
 
@@ -130,6 +134,11 @@ def memory_entry(scenario: Scenario, sides: Sequence[Side], runs: Sequence[dict]
             }
         )
     return entry
+
+
+def is_full(run: Mapping, share: float = FULL) -> bool:
+    """Whether the gateway answered less than `share` of the rate of this run, or of this point of a curve."""
+    return run["requests_per_second"] < share * run["rate"]
 
 
 def middle(runs: Sequence[dict], key: str) -> float | None:

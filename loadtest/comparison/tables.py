@@ -14,7 +14,9 @@ MEMORY_HEAD = (
 def whole(entries: Sequence[dict]) -> str:
     """All scenarios as they are told on a terminal."""
     kinds = [None, *(entry["kind"] for entry in entries)]
-    return "\n".join(heading(entry["kind"], before) + terminal(entry) for entry, before in zip(entries, kinds, strict=False))
+    return "\n".join(
+        heading(entry["kind"], before) + terminal(entry) for entry, before in zip(entries, kinds, strict=False)
+    )
 
 
 def heading(kind: str, before: str | None) -> str:

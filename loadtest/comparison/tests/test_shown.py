@@ -109,6 +109,9 @@ class Pictures(unittest.TestCase):
         points = [{"rate": rate, "requests_per_second": min(rate, 9000)} for rate in (5000, 9000, 15000, 20000)]
         self.assertEqual([point["rate"] for point in plots.until_full(points)], [5000, 9000, 15000])
         self.assertEqual(len(plots.until_full(points[:2])), 2)
+        self.assertEqual(len(plots.until_full(points[2:])), 1)
+        hiccup = [{"rate": 1000, "requests_per_second": 800}, *points]
+        self.assertEqual([point["rate"] for point in plots.until_full(hiccup)], [1000, 5000, 9000, 15000])
 
     def test_points_of_a_full_load_core_are_hollow_and_told(self) -> None:
         picture = plots.pictures([latency_entry()], "somewhere")["latency.svg"]
