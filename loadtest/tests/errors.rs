@@ -1,6 +1,6 @@
 //! A request that fails is counted, once, under its kind.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
@@ -29,6 +29,20 @@ fn a_connection_that_is_refused() {
     let arguments = ["--json", "-", "--requests", "8", "--connections", "2"];
     let output = load_to_end(&format!("http://{address}/"), &arguments);
     assert_all(&serde_json::from_str(&output).unwrap(), "connect", 8);
+}
+
+#[test]
+fn a_connection_that_nobody_accepts() {
+    // A queue of one, which is full: what comes then is never answered, not even refused.
+    let family = rustix::net::AddressFamily::INET;
+    let listener = rustix::net::socket(family, rustix::net::SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = TcpListener::from(listener.try_clone().unwrap()).local_addr().unwrap();
+    let _queued = TcpStream::connect(address).unwrap();
+    let arguments = ["--json", "-", "--requests", "4", "--connections", "2", "--new-connections", "--timeout", "50ms"];
+    let output = load_to_end(&format!("http://{address}/"), &arguments);
+    assert_all(&serde_json::from_str(&output).unwrap(), "timeout", 4);
 }
 
 #[test]

@@ -47,10 +47,10 @@ async fn load(task: Task, start: mpsc::Receiver<Times>, tell: mpsc::Sender<Repor
         connect_all(&worker).await;
     }
     tell.send(Report::Ready).ok();
-    // Blocks this thread, and there is nothing else to do on it.
+    // Both block this thread, which has nothing else to do; and its event loop would wait by the millisecond.
     let Ok(times) = start.recv() else { return };
+    std::thread::sleep(Duration::from_nanos(times.start.saturating_sub(worker.now())));
     worker.times.set(times);
-    monoio::time::sleep_until(worker.task.clock.instant(times.start).into()).await;
     let connections = worker.connections.iter();
     let mut tasks: Vec<_> =
         connections.map(|connection| monoio::spawn(serve(Rc::clone(&worker), Rc::clone(connection)))).collect();
