@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Sequence
 
 from comparison import host, plots, tables
-from comparison.contenders import CONFIGS, Contender, all_contenders, install
+from comparison.contenders import CONFIGS, Contender, all_contenders
 from comparison.figures import Failure
 from comparison.generators import RingwayLoad, Wrk
+from comparison.installing import build_ringway_load, install
 from comparison.measure import Settings, Stage, measure, progress, seconds_of
 from comparison.origins import NginxOrigin, RingwayOrigin
 from comparison.processes import ROOT, find, lift_file_limit, need
@@ -58,7 +59,7 @@ def run(words: Sequence[str]) -> int:
         print(tell(data, options.redraw), end="")
         return 0
     contenders = choose(options)
-    check_tools(options, contenders)
+    find_tools(options, contenders)
     settings = Settings(
         options.rounds,
         options.seconds,
@@ -185,30 +186,32 @@ def choose(options: argparse.Namespace) -> list[Contender]:
     return [known[name] for name in dict.fromkeys([*peers, "ringway"])]
 
 
-def check_tools(options: argparse.Namespace, contenders: Sequence[Contender]) -> None:
-    """Decides who asks and who answers, and sees that everything is there, installing it where that was asked for."""
-    if options.load_binary and not os.access(options.load_binary, os.X_OK):
-        raise Failure(f"{options.load_binary} is not there")
-    places = [options.load_binary] if options.load_binary else RINGWAY_LOAD
-    ours = options.load_binary = next((str(path) for path in places if os.access(path, os.X_OK)), None)
-    options.generator = options.generator or ("ringway-load" if ours else "wrk")
-    options.origin = options.origin or ("ringway-load" if ours else "nginx")
-    packages = [who.package for who in contenders if who.package and not find(who.program)]
-    packages += [tool for tool in (options.generator, options.origin) if tool != "ringway-load" and not find(tool)]
-    if packages and options.install:
-        install(list(dict.fromkeys(packages)))
+def find_tools(options: argparse.Namespace, contenders: Sequence[Contender]) -> None:
+    """Decides who asks and who answers, and sees that everybody is there, installing them where that was asked for."""
+    options.load_binary = options.load_binary or built_ringway_load()
+    ours = "ringway-load" if options.load_binary or options.install else None
+    options.generator = options.generator or ours or "wrk"
+    options.origin = options.origin or ours or "nginx"
+    tools = {options.generator, options.origin}
+    if options.install:
+        packages = [who.package for who in contenders if who.package and not find(who.program)]
+        install([*packages, *(tool for tool in tools if tool != "ringway-load" and not find(tool))])
+        if "ringway-load" in tools and not options.load_binary:
+            build_ringway_load()
+            options.load_binary = built_ringway_load()
     for who in contenders:
         if not find(who.program):
             hint = "cargo build --release" if who.name == "ringway" else f"compare --install --peers {who.name}"
             raise Failure(f"{who.program} is not there ({hint})")
-    for tool in {options.generator, options.origin}:
-        if tool != "ringway-load":
-            need(tool)
-        elif not ours:
-            raise Failure(
-                "ringway-load is not built: cargo build --release --manifest-path loadtest/Cargo.toml --target-dir "
-                "target/loadtest (or --generator wrk --origin nginx)"
-            )
+    for tool in tools - {"ringway-load"}:
+        need(tool)
+    if "ringway-load" in tools and not find(options.load_binary or ""):
+        raise Failure("ringway-load is not there (compare --install, or --generator wrk --origin nginx)")
+
+
+def built_ringway_load() -> str | None:
+    """The project's own generator and origin, where cargo has put it."""
+    return next((str(path) for path in RINGWAY_LOAD if path.exists()), None)
 
 
 def playable(scenarios: Sequence[Scenario], settings: Settings) -> list[Scenario]:

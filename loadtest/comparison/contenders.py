@@ -8,11 +8,9 @@ import dataclasses
 import pathlib
 import string
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from comparison.figures import Failure
-from comparison.processes import ROOT, find, need
+from comparison.processes import need
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
 # Idle connections to the origin that each gateway keeps.
@@ -186,24 +184,3 @@ class Setting:
             "core_range": ",".join(map(str, cores)),
             "route_map": "\n".join(f"{prefix} origin" for prefix in prefixes(self.routes)),
         }
-
-
-# ------------------------------------------------------------------------------------------------ installing
-
-
-def install(packages: Sequence[str]) -> None:
-    """Installs Debian packages (as root or by sudo) and, into a virtual environment below target/, ones from PyPI."""
-    from_pypi = [name.removeprefix("pypi:") for name in packages if name.startswith("pypi:")]
-    debian = [name for name in packages if not name.startswith("pypi:")]
-    root = [] if find("sudo") is None else ["sudo"]
-    commands = []
-    if debian:
-        commands += [[*root, "apt-get", "update", "-qq"]]
-        commands += [[*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *debian]]
-    if from_pypi:
-        place = ROOT / "target/peers"
-        commands += [[sys.executable, "-m", "venv", str(place)], [str(place / "bin/pip"), "install", "-q", *from_pypi]]
-    for command in commands:
-        # Package managers talk; standard output is for the table.
-        if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
-            raise Failure(f"{' '.join(command)} failed")

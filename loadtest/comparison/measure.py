@@ -9,7 +9,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from comparison.clients import BATCH, await_service, check_answers, check_resting, resting_connections
+from comparison.clients import (
+    BATCH,
+    await_service,
+    check_answers,
+    check_resting,
+    resting_connections,
+)
 from comparison.contenders import Contender, Setting
 from comparison.figures import Failure, there_and_back
 from comparison.generators import Generator, Job, Outcome

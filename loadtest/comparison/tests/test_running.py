@@ -13,7 +13,14 @@ from comparison import app
 from comparison.contenders import CONFIGS, Setting, all_contenders, prefixes
 from comparison.figures import Failure
 from comparison.generators import Outcome, RingwayLoad, Wrk
-from comparison.measure import Places, Settings, answered_rate, merged, order_of, seconds_of
+from comparison.measure import (
+    Places,
+    Settings,
+    answered_rate,
+    merged,
+    order_of,
+    seconds_of,
+)
 from comparison.origins import NginxOrigin
 from comparison.processes import (
     Process,
