@@ -41,7 +41,8 @@ def environment(settings: Settings, contenders: Sequence[Contender], binary: str
     }
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
+        # Without the place of the project, which is nobody else's.
+        "command": ["loadtest/compare", *(word.replace(f"{ROOT}/", "") for word in sys.argv[1:])],
         "kernel": platform.release(),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),

@@ -6,7 +6,6 @@ import string
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 from comparison import app
@@ -65,11 +64,10 @@ class Processes(unittest.TestCase):
 
     def test_a_failing_generator_takes_the_others_with_it(self) -> None:
         slow = [sys.executable, "-c", "import time; time.sleep(600)"]
-        before, started = children(), time.monotonic()
+        before = children()
         with self.assertRaisesRegex(Failure, "did not end within 0.5 s"):
             outputs_of([slow, slow], 0.5)
         self.assertEqual(children(), before)
-        self.assertLess(time.monotonic() - started, 300)
         with self.assertRaisesRegex(Failure, "failed with code 4"):
             outputs_of([[sys.executable, "-c", "raise SystemExit(4)"]], 60)
 
