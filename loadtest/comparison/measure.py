@@ -68,15 +68,17 @@ class Places:
 
     @classmethod
     def choose(cls, settings: Settings, cores_needed: int, allowed: Sequence[int]) -> "Places":
-        """The gateway's cores are those asked for and, if they are too few, others; the load keeps what is left."""
-        gateway = [*settings.gateway_cores, *(core for core in allowed if core not in settings.gateway_cores)]
+        """The cores that were asked for, where they are enough; else the gateway gets others too, and the load what is
+        left of its own, or of all, or a share of the gateway's."""
+        asked, load = list(settings.gateway_cores), list(settings.load_cores)
+        if cores_needed <= len(asked):
+            gateway = asked[:cores_needed]
+            return cls(gateway, load, bool(set(gateway) & set(load)))
+        gateway = [*asked, *(core for core in allowed if core not in asked)][:cores_needed]
         if len(gateway) < cores_needed:
             raise Failure(f"this takes {cores_needed} cores and there are {len(gateway)}")
-        gateway = gateway[: max(cores_needed, 1)]
-        load = [core for core in settings.load_cores if core not in gateway]
-        # More workers may have taken the load's cores: then any other will do.
-        load = load or [core for core in allowed if core not in gateway]
-        return cls(gateway, load or list(gateway), not load)
+        free = [core for core in load if core not in gateway] or [core for core in allowed if core not in gateway]
+        return cls(gateway, free or gateway, not free)
 
 
 class Gateway:

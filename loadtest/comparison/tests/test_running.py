@@ -1,5 +1,6 @@
 """What runs: processes end with all their children, memory and outputs are read right, templates fill in."""
 
+import dataclasses
 import os
 import pathlib
 import string
@@ -94,6 +95,8 @@ class Placement(unittest.TestCase):
 
     def test_the_load_shares_them_where_there_are_not_and_says_so(self) -> None:
         self.assertEqual(Places.choose(self.settings(), 2, [0, 1]), Places([0, 1], [0, 1], True))
+        same = dataclasses.replace(self.settings(), load_cores=(0,))
+        self.assertEqual(Places.choose(same, 1, [0, 1]), Places([0], [0], True))
         with self.assertRaisesRegex(Failure, "takes 4 cores"):
             Places.choose(self.settings(), 4, [0, 1])
 
