@@ -20,7 +20,7 @@ use crate::target::Target;
 use progress::Progress;
 use report::{Log, Results};
 use tally::Tally;
-use thread::Report;
+use thread::{INTERVAL, Report};
 use worker::{Task, Times};
 
 /// From when all threads are ready to the start, so that none begins late.
@@ -88,7 +88,7 @@ impl Crew {
         let progress = Progress::show(run, times);
         std::thread::sleep(Duration::from_nanos(times.begin.saturating_sub(self.clock.now())));
         log.as_mut().map(Log::begin).transpose()?;
-        let (cpu_before, mut sum) = (cpu::time_spent(), Sum::new(run.threads, log));
+        let (cpu_before, mut sum) = (cpu::time_spent(), Sum::new(run.threads, times.end - times.begin, log));
         let mut working = run.threads;
         while working > 0 {
             match self.reports.recv_timeout(GLANCE) {
@@ -140,6 +140,8 @@ fn task(run: &Run, target: &Target, clock: Clock, index: usize) -> Task {
 /// What all threads measured: in all, and by interval for the log.
 struct Sum {
     threads: usize,
+    /// How long is measured.
+    span: Nanos,
     total: Tally,
     log: Option<Log>,
     /// Intervals that not all threads have reported, the first of them with its number: threads report in order.
@@ -148,8 +150,8 @@ struct Sum {
 }
 
 impl Sum {
-    fn new(threads: usize, log: Option<Log>) -> Self {
-        Self { threads, total: Tally::default(), log, open: VecDeque::new(), first: 0 }
+    fn new(threads: usize, span: Nanos, log: Option<Log>) -> Self {
+        Self { threads, span, total: Tally::default(), log, open: VecDeque::new(), first: 0 }
     }
 
     fn add(&mut self, number: usize, tally: &Tally) -> Result<(), String> {
@@ -172,7 +174,8 @@ impl Sum {
 
     fn write_first(&mut self) -> Result<(), String> {
         if let (Some(log), Some((_, sum))) = (&mut self.log, self.open.pop_front()) {
-            log.write(self.first, &sum.latency)?;
+            let start = INTERVAL.saturating_mul(self.first as u64);
+            log.write(start, INTERVAL.min(self.span.saturating_sub(start)), &sum.latency)?;
             self.first += 1;
         }
         Ok(())

@@ -13,8 +13,8 @@ use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use serde::Serialize;
 
 use super::tally::{Failure, Tally};
-use super::thread::INTERVAL;
 use crate::arguments::Run;
+use crate::clock::Nanos;
 
 /// What a run found, under the names it has in JSON.
 #[derive(Serialize, Debug)]
@@ -186,10 +186,9 @@ impl Log {
         begun.map_err(|error| format!("{}: {error}", self.path))
     }
 
-    /// Writes the interval of this `number`.
-    pub(super) fn write(&mut self, number: usize, nanos: &Histogram<u64>) -> Result<(), String> {
-        let length = Duration::from_nanos(INTERVAL);
-        let start = length * u32::try_from(number).unwrap_or(u32::MAX);
+    /// Writes an interval that began `start` after the log did and took `length`.
+    pub(super) fn write(&mut self, start: Nanos, length: Nanos, nanos: &Histogram<u64>) -> Result<(), String> {
+        let (start, length) = (Duration::from_nanos(start), Duration::from_nanos(length));
         // The crate's writer only borrows what it writes to, and without a header it begins with nothing.
         let writer = IntervalLogWriterBuilder::new().begin_log_with(&mut self.file, &mut self.serializer);
         let mut writer = writer.map_err(|error| format!("{}: {error}", self.path))?;

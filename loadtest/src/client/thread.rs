@@ -94,12 +94,14 @@ async fn watch(worker: &Rc<Worker>, tell: &mpsc::Sender<Report>) {
         if worker.is_done(now) {
             break;
         }
-        let ends = times.begin.saturating_add(INTERVAL.saturating_mul(interval as u64 + 1));
+        let ends = times.begin.saturating_add(INTERVAL.saturating_mul(interval as u64 + 1)).min(times.end);
         if now >= ends && ends < times.end {
             tell.send(Report::Interval(interval, Box::new(worker.tally.take()))).ok();
             interval += 1;
+            continue;
         }
-        let wake = (now + beat).min(times.end.max(now + MILLISECOND));
+        // On time for what ends next; behind the end, for what is still on its way.
+        let wake = if now < ends { ends.min(now + beat) } else { now + beat };
         monoio::time::sleep_until(worker.task.clock.instant(wake).into()).await;
     }
     worker.end(worker.now());
