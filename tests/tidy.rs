@@ -226,9 +226,13 @@ fn orphans(sources: &BTreeMap<String, String>) -> Vec<String> {
         parents.iter().chain([&format!("{home}.rs")]).any(declares)
     };
     let roots = ["src/main.rs", "src/lib.rs", "tests/tests.rs"];
+    // A package of its own has its own roots.
+    let packages: Vec<&str> = sources.keys().filter_map(|path| path.strip_suffix("Cargo.toml")).collect();
+    let is_elsewhere = |path: &str| packages.iter().any(|home| !home.is_empty() && path.starts_with(home));
     let modules = sources.keys().filter(|path| path.ends_with(".rs") && !roots.contains(&path.as_str()));
     modules
-        .filter(|path| (path.starts_with("src/") || path.starts_with("tests/")) && !is_named(path))
+        .filter(|path| (path.starts_with("src/") || path.starts_with("tests/")) && !is_elsewhere(path))
+        .filter(|path| !is_named(path))
         .cloned()
         .collect()
 }

@@ -84,6 +84,10 @@ pub trait Stream: 'static {
 
     /// Ends our direction (FIN).
     fn shut_write(&mut self);
+
+    /// Ends both directions at once (RST): the peer cannot take what it got for all there is. What was written and is
+    /// not at the peer yet is lost.
+    fn abort(&mut self);
 }
 
 /// A lazy timer: moving the deadline costs nothing, and the runtime is asked only when none is armed early enough.
