@@ -49,6 +49,9 @@ const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!
 /// Directories of somebody's machine, which mean nothing to a reader.
 const MACHINE_PATHS: &[&str] = &[concat!("/wo", "rk/"), concat!("/tmp/", "wt"), concat!("/ro", "ot/")];
 
+/// Directories that programs fill and git ignores.
+const NOT_OURS: &[&str] = &["target", "results", "__pycache__"];
+
 /// A full file; the report names those beyond it.
 const FILE_LINES: usize = 400;
 /// No file is longer.
@@ -263,7 +266,7 @@ fn collect(directory: &Path, files: &mut BTreeMap<String, String>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        if path.is_dir() && entry.file_name() != "target" {
+        if path.is_dir() && !NOT_OURS.iter().any(|name| entry.file_name() == *name) {
             collect(&path, files);
         } else if path.is_file() {
             add(&path, files);
