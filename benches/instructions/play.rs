@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use ringway::plan;
-use ringway::shell::connection;
+use ringway::shell::connection::{Downstream, Serve};
 use ringway::shell::core::Core;
 use ringway::shell::mail::{Link, SharedLink, SharedPlan};
 use ringway::words::ids::{CoreId, ListenerId};
@@ -56,10 +56,10 @@ impl Play {
         let core = Core::new(world.clone(), CoreId::new(0), SharedPlan::new(plan), SharedLink::clone(&link));
         let peer = SocketAddr::from(([192, 0, 2, 1], 50_000));
         let listener = ListenerId::new(0);
-        let seat = core.seat(listener, peer.ip()).expect("the core is empty");
         let client = Rc::new(Wire::default());
         let stream = MemoryStream(Rc::clone(&client));
-        let task = Box::pin(connection::serve(Rc::clone(&core), stream, seat, listener, peer));
+        let opened = Downstream::open(&core, stream, listener, peer);
+        let task = Box::pin(Serve::new(opened.ok().expect("the core is empty")));
         Self { lines, world, core, link, log: Vec::new(), client, task }
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::buffer::Buffer;
-use super::connection;
+use super::connection::{Downstream, Serve};
 use super::core::Core;
 use super::io::{Io, Listener, Stream, Timer};
 use super::mail::Row;
@@ -87,9 +87,9 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr) {
-    match core.seat(id, peer.ip().to_canonical()) {
-        Ok(seat) => core.io.spawn(connection::serve(Rc::clone(core), stream, seat, id, peer)),
-        Err(kind) => {
+    match Downstream::open(core, stream, id, peer) {
+        Ok(downstream) => core.io.spawn(Serve::new(downstream)),
+        Err((stream, kind)) => {
             Row::add(&core.link.row.refused, 1);
             core.io.spawn(turn_away(Rc::clone(core), stream, kind));
         }
