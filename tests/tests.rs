@@ -26,6 +26,8 @@ mod faults;
 mod forwarding;
 /// Who the client is, and what an exchange is called.
 mod identity;
+/// What a connection at rest holds.
+mod idle;
 /// What comes before the final answer.
 mod interim;
 /// How long connections live, and that no message bleeds into the next.

@@ -1,16 +1,13 @@
 //! Owned byte buffers with room in front, so that a head can be written before a body that is already there.
 
 /// Bytes `start..end` of a fixed allocation hold data; before them is headroom, behind them free space.
-///
-/// 32 bytes: every exchange in flight holds some, and every connection.
 #[derive(Debug, Default)]
 pub struct Buffer {
     /// The allocation; always fully initialised.
     bytes: Box<[u8]>,
+    /// Half as wide as they could be: a connection at rest holds two buffers without an allocation.
     start: u32,
     end: u32,
-    /// Where the data of an empty buffer begins.
-    front: u32,
 }
 
 impl Buffer {
@@ -20,28 +17,16 @@ impl Buffer {
     /// Room kept free behind what is read: the end of a chunk and the last chunk fit there.
     pub const TAILROOM: usize = 16;
 
-    /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front.
+    /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front if that is less than half of it.
     ///
     /// # Panics
-    /// When it would be 4 GiB or more.
+    /// When that is 4 GiB or more.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self::new(capacity, Self::HEADROOM.min(capacity / 2))
-    }
-
-    /// A buffer of `capacity` bytes, none of them in front.
-    ///
-    /// # Panics
-    /// When it would be 4 GiB or more.
-    #[must_use]
-    pub fn without_headroom(capacity: usize) -> Self {
-        Self::new(capacity, 0)
-    }
-
-    fn new(capacity: usize, front: usize) -> Self {
-        assert!(u32::try_from(capacity).is_ok(), "the bounds of messages keep buffers far below 4 GiB");
-        let front = front as u32;
-        Self { bytes: vec![0; capacity].into_boxed_slice(), start: front, end: front, front }
+        assert!(u32::try_from(capacity).is_ok(), "no buffer is as large as 4 GiB");
+        let mut buffer = Self { bytes: vec![0; capacity].into_boxed_slice(), start: 0, end: 0 };
+        buffer.clear();
+        buffer
     }
 
     /// Bytes allocated.
@@ -81,8 +66,8 @@ impl Buffer {
 
     /// The free space behind the data; say with [`Buffer::commit`] how much was filled.
     pub fn free_mut(&mut self) -> &mut [u8] {
-        let room = self.room();
-        &mut self.bytes[self.end as usize..][..room]
+        let (end, room) = (self.end as usize, self.room());
+        &mut self.bytes[end..end + room]
     }
 
     /// Counts `count` bytes of the free space as data.
@@ -91,7 +76,7 @@ impl Buffer {
     /// When there is less free space.
     pub fn commit(&mut self, count: usize) {
         assert!(count <= self.room(), "a reader may not fill more than it was given");
-        self.end += count as u32;
+        self.end += narrow(count);
     }
 
     /// Drops `count` bytes from the front of the data.
@@ -100,45 +85,61 @@ impl Buffer {
     /// When there is less data.
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "no more than the data can be consumed");
-        self.start += count as u32;
+        self.start += narrow(count);
     }
 
     /// Drops all data behind the first `count` bytes of it.
     pub fn truncate(&mut self, count: usize) {
-        self.end = self.start + self.len().min(count) as u32;
+        self.end -= narrow(self.len().saturating_sub(count));
     }
 
     /// Drops all data; the headroom is whole again.
     pub fn clear(&mut self) {
-        self.start = self.front;
-        self.end = self.front;
+        self.start = self.front();
+        self.end = self.start;
     }
 
     /// Moves the data to where it was in a fresh buffer, so that all room is behind it.
     pub fn compact(&mut self) {
-        if self.start > self.front {
-            self.bytes.copy_within(self.start as usize..self.end as usize, self.front as usize);
-            self.end -= self.start - self.front;
-            self.start = self.front;
+        let front = self.front();
+        if self.start > front {
+            self.bytes.copy_within(self.start as usize..self.end as usize, front as usize);
+            self.end -= self.start - front;
+            self.start = front;
         }
     }
 
     /// Puts `head` directly before the data; false when the headroom is too small, and nothing has changed.
     pub fn prepend(&mut self, head: &[u8]) -> bool {
-        let Some(start) = (self.start as usize).checked_sub(head.len()) else { return false };
-        self.bytes[start..self.start as usize].copy_from_slice(head);
-        self.start = start as u32;
+        let start = self.start as usize;
+        if head.len() > start {
+            return false;
+        }
+        self.bytes[start - head.len()..start].copy_from_slice(head);
+        self.start -= narrow(head.len());
         true
     }
 
     /// Appends `more`, in the tail room too; false when there is no room, and nothing has changed.
     pub fn append(&mut self, more: &[u8]) -> bool {
         let end = self.end as usize;
-        let Some(room) = self.bytes.get_mut(end..end + more.len()) else { return false };
-        room.copy_from_slice(more);
-        self.end += more.len() as u32;
+        if more.len() > self.bytes.len() - end {
+            return false;
+        }
+        self.bytes[end..end + more.len()].copy_from_slice(more);
+        self.end += narrow(more.len());
         true
     }
+
+    /// Where the data of a fresh buffer begins. Small ones only keep what came, and need no room in front.
+    fn front(&self) -> u32 {
+        if self.bytes.len() > 2 * Self::HEADROOM { narrow(Self::HEADROOM) } else { 0 }
+    }
+}
+
+/// A count of bytes within one buffer, which [`Buffer::with_capacity`] keeps below 4 GiB.
+const fn narrow(count: usize) -> u32 {
+    count as u32
 }
 
 #[cfg(test)]
@@ -156,11 +157,13 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_changes_nothing() {
-        let mut buffer = Buffer::with_capacity(64);
-        assert!(!buffer.append(&[0; 33]));
-        assert!(!buffer.prepend(&[0; 33]));
-        assert!(buffer.is_empty());
-        assert_eq!(buffer.room(), 32 - Buffer::TAILROOM);
+        let mut small = Buffer::with_capacity(64);
+        assert!(!small.append(&[0; 65]) && !small.prepend(&[0; 1]));
+        assert!(small.is_empty());
+        assert_eq!(small.room(), 64 - Buffer::TAILROOM, "a small buffer has no headroom");
+        let mut large = Buffer::with_capacity(3 * Buffer::HEADROOM);
+        assert!(!large.append(&[0; 2 * Buffer::HEADROOM + 1]) && !large.prepend(&[0; Buffer::HEADROOM + 1]));
+        assert!(large.is_empty());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct Buffers {
 
 /// Last in, first out: what was used last is in the cache.
 #[derive(Debug)]
-struct Spares<T> {
+pub struct Spares<T> {
     spares: Vec<T>,
     /// Fewest spares there were since the last trim: so many were not needed.
     fewest: usize,
@@ -43,19 +43,22 @@ impl<T> Default for Spares<T> {
 }
 
 impl<T> Spares<T> {
-    fn take(&mut self) -> Option<T> {
+    /// One, if there is any.
+    pub fn take(&mut self) -> Option<T> {
         let taken = self.spares.pop();
         self.fewest = self.fewest.min(self.spares.len());
         taken
     }
 
-    fn give(&mut self, spare: T, most: usize) {
+    /// Takes one back; frees it when there are `most` already.
+    pub fn give(&mut self, spare: T, most: usize) {
         if self.spares.len() < most {
             self.spares.push(spare);
         }
     }
 
-    fn trim(&mut self) -> usize {
+    /// Frees those that were not needed since the last call, and says how many those are.
+    pub fn trim(&mut self) -> usize {
         // Those at the bottom are the ones that nobody reached.
         let freed = self.spares.drain(..self.fewest).count();
         self.fewest = self.spares.len();
@@ -66,7 +69,7 @@ impl<T> Spares<T> {
 impl Buffers {
     /// An empty buffer of [`SMALL_BYTES`], all of them room.
     pub fn small(&mut self) -> Buffer {
-        self.small.take().unwrap_or_else(|| Buffer::without_headroom(SMALL_BYTES))
+        self.small.take().unwrap_or_else(|| Buffer::with_capacity(SMALL_BYTES))
     }
 
     /// An empty buffer of [`STANDARD_BYTES`].

@@ -169,7 +169,7 @@ impl<'u, S: Stream> Relay<'u, S> {
         let trailers = &work.answer_chunks.trailers;
         if !self.outgoing.frame(&mut self.buffer, self.incoming.is_done(), trailers) {
             let end = Outgoing::end(trailers);
-            let mut last = Buffer::without_headroom(end.len());
+            let mut last = Buffer::with_capacity(2 * Buffer::HEADROOM + end.len());
             let fits = last.append(&end);
             debug_assert!(fits, "the buffer was made to hold it");
             self.end = Some(Box::new(last));

@@ -30,6 +30,7 @@ pub use listener::UringListener;
 use ready::ReadySet;
 pub use runtime::{Preference, RingFlags, Runtime};
 pub use stream::UringStream;
+use timer::Deadlines;
 pub use timer::UringTimer;
 
 /// The shell of one core. Cloning it clones a handle.
@@ -52,6 +53,8 @@ struct Shared {
     random: Cell<u64>,
     /// Streams that have something, and tasks whose wake was put off.
     ready: Rc<ReadySet>,
+    /// Tasks that wait for a time.
+    deadlines: Rc<Deadlines>,
     /// Panics that cost a task.
     panics: Cell<u64>,
 }
@@ -74,6 +77,7 @@ impl Uring {
     pub fn stop(&self) {
         self.shared.is_stopped.set(true);
         self.shared.ready.end();
+        self.shared.deadlines.end();
         self.shared.main.wake_by_ref();
     }
 
@@ -130,7 +134,7 @@ impl Io for Uring {
     }
 
     fn timer(&self) -> UringTimer {
-        UringTimer::new(self.shared.start)
+        UringTimer::new(Rc::clone(&self.shared.deadlines))
     }
 
     fn connect(&self, address: &Address) -> impl Future<Output = io::Result<UringStream>> {

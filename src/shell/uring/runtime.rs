@@ -11,7 +11,8 @@ use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use super::ready::ReadySet;
-use super::{Shared, Uring, spawn};
+use super::timer::Deadlines;
+use super::{Shared, Uring, spawn, timer};
 
 /// Which driver to use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -153,7 +154,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(shell) = &self.shell {
             shell.shared.turn.set(None);
-            let is_over = shell.shared.is_stopped.get() && shell.shared.ready.is_ended();
+            let shared = &shell.shared;
+            let is_over = shared.is_stopped.get() && shared.ready.is_ended() && shared.deadlines.is_over();
             return if is_over { Poll::Ready(()) } else { Poll::Pending };
         }
         let (Some(first), Some(ready)) = (self.first.take(), self.ready.take()) else {
@@ -161,6 +163,7 @@ where
         };
         let shell = Uring { shared: Rc::new(shared(cx, ready, self.seed)) };
         drop(monoio::spawn(serve_ready(Rc::clone(&shell.shared))));
+        drop(monoio::spawn(timer::keep(shell.clone())));
         spawn::spawn(&shell.shared, first(shell.clone()));
         self.shell = Some(shell);
         Poll::Pending
@@ -176,13 +179,15 @@ async fn serve_ready(shared: Rc<Shared>) {
 
 #[expect(clippy::disallowed_methods, reason = "the zero of this core's clock")]
 fn shared(cx: &Context<'_>, ready: ReadySet, seed: u64) -> Shared {
+    let start = std::time::Instant::now();
     Shared {
-        start: std::time::Instant::now(),
+        start,
         turn: Cell::new(None),
         main: cx.waker().clone(),
         is_stopped: Cell::new(false),
         random: Cell::new(seed),
         ready: Rc::new(ready),
+        deadlines: Rc::new(Deadlines::new(start)),
         panics: Cell::new(0),
     }
 }

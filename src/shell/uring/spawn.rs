@@ -5,7 +5,7 @@
 //! each task has a waker of ours, which notices such a wake; it is put off until the loop has been through the kernel.
 #![expect(unsafe_code, reason = "builds a waker over a reference count of this thread and pins a field")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::Shared;
 /// Runs `task` on this core's queue.
 pub(super) fn spawn(shared: &Rc<Shared>, task: impl Future<Output = ()> + 'static) {
     let bell = Rc::new(Bell {
-        outer: RefCell::new(None),
+        outer: Cell::new(None),
         is_polling: Cell::new(false),
         is_woken: Cell::new(false),
         thread: thread_mark(),
@@ -88,7 +88,7 @@ pub(super) fn spend(cx: &Context<'_>) -> Poll<()> {
 
 /// Where the wakes of one task arrive.
 struct Bell {
-    outer: RefCell<Option<Waker>>,
+    outer: Cell<Option<Waker>>,
     is_polling: Cell<bool>,
     is_woken: Cell<bool>,
     thread: *const u8,
@@ -96,17 +96,16 @@ struct Bell {
 
 impl Bell {
     fn remember(&self, waker: &Waker) {
-        let mut outer = self.outer.borrow_mut();
-        if !outer.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *outer = Some(waker.clone());
-        }
+        let known = self.outer.take().filter(|known| known.will_wake(waker));
+        self.outer.set(known.or_else(|| Some(waker.clone())));
     }
 
     fn ring(&self) {
         if self.is_polling.get() {
             self.is_woken.set(true);
-        } else if let Some(outer) = &*self.outer.borrow() {
+        } else if let Some(outer) = self.outer.take() {
             outer.wake_by_ref();
+            self.outer.set(Some(outer));
         }
     }
 

@@ -230,6 +230,42 @@ fn the_clock_stands_still_within_a_turn_and_goes_on_behind_it() {
     });
 }
 
+#[test]
+fn a_timer_that_moves_wakes_in_time_and_leaves_nothing_behind() {
+    on_each_driver(|io| async move {
+        let queued = io.shared.deadlines.len();
+        let (far, near) = (io.now().after(Duration::from_secs(3600)), io.now().after(Duration::from_millis(2)));
+        let mut timers = [io.timer(), io.timer()];
+        let are_waiting = poll_fn(|cx| {
+            let mut waits = timers.iter_mut().map(|timer| timer.poll_at(cx, io.now(), far).is_pending());
+            Poll::Ready(waits.all(|is_waiting| is_waiting))
+        });
+        assert!(are_waiting.await);
+        assert_eq!(io.shared.deadlines.len(), queued + 2);
+        poll_fn(|cx| timers[0].poll_at(cx, io.now(), near)).await;
+        assert!(io.now() >= near && io.now() < far);
+        assert_eq!(io.shared.deadlines.len(), queued + 1, "it has moved, and not doubled");
+        drop(timers);
+        assert_eq!(io.shared.deadlines.len(), queued);
+    });
+}
+
+#[test]
+fn a_timer_that_came_too_early_is_armed_again() {
+    on_each_driver(|io| async move {
+        let mut timer = io.timer();
+        let (soon, later) = (io.now().after(Duration::from_millis(1)), io.now().after(Duration::from_millis(4)));
+        let mut deadline = soon;
+        poll_fn(|cx| {
+            let polled = timer.poll_at(cx, io.now(), deadline);
+            deadline = later;
+            polled
+        })
+        .await;
+        assert!(io.now() >= later, "the deadline had moved on before it came");
+    });
+}
+
 /// An accepted stream of ours and the blocking stream at its other end.
 async fn pair(io: &Uring) -> (UringStream, std::net::TcpStream) {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
