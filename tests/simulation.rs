@@ -60,7 +60,7 @@ fn number(name: &str) -> Option<u64> {
 /// Seeds that are run when nobody says how many.
 const SEEDS: u64 = 10_000;
 /// Tests that the seeds are divided among.
-const SLICES: u64 = 4;
+const SLICES: u64 = 8;
 /// Of so many seeds one in each slice is run twice.
 const TWICE_EVERY: u64 = 100;
 /// So many failing seeds tell enough.
@@ -84,4 +84,24 @@ fn the_laws_hold_2() {
 #[test]
 fn the_laws_hold_3() {
     run_slice(3);
+}
+
+#[test]
+fn the_laws_hold_4() {
+    run_slice(4);
+}
+
+#[test]
+fn the_laws_hold_5() {
+    run_slice(5);
+}
+
+#[test]
+fn the_laws_hold_6() {
+    run_slice(6);
+}
+
+#[test]
+fn the_laws_hold_7() {
+    run_slice(7);
 }

@@ -13,3 +13,5 @@ mod origin;
 mod proof;
 /// What a run sends and reports: exactly what it was told to.
 mod runs;
+/// The highest rate within the limits is found, however the attempts fluctuate.
+mod saturate;

@@ -178,7 +178,8 @@ fn expected_up(came: &Request<'_>, client: &Client<'_>, peer: IpAddr, host: &[u8
         let stays = !field.ends_here || is(field.name, "content-length");
         let is_ours = replaced.iter().chain(&named).any(|name| is(field.name, name))
             || (is_forwarded(field.name) && !client.is_trusted_peer)
-            || (is(field.name, "max-forwards") && counts_hops);
+            || (is(field.name, "max-forwards") && counts_hops)
+            || (is(field.name, "expect") && !(came.is_11 && came.body != RequestBody::None));
         if stays && !is_ours {
             expected.push((field.name.to_vec(), field.value.to_vec()));
         }

@@ -195,28 +195,35 @@ impl Scenario {
         };
         let most = *random.pick(&[2, 6, 6, 20]);
         let visits = random.within((1, most));
+        let span = *random.pick(&[30, 100, 300]);
         for _ in 0..visits {
-            scenario.add_visit(&mut random);
+            scenario.add_visit(&mut random, span);
         }
         scenario.reloads = (0..*random.pick(&[0, 0, 1, 3])).map(|_| millis(&mut random, (0, 400))).collect();
         scenario.drain_at = random.chance(400).then(|| millis(&mut random, (1, 400)));
         scenario
     }
 
-    fn add_visit(&mut self, random: &mut Random) {
+    /// Adds a client that comes within `span` milliseconds.
+    fn add_visit(&mut self, random: &mut Random, span: u64) {
         let host = *random.pick(&[1, 1, 2, 3]);
         let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 9, 0, host)), 40_000 + self.clients.len() as u16);
         let room = self.weather.link_bytes.0;
+        let is_model = random.chance(400);
         let asks: Vec<u32> = (0..*random.pick(&[1, 1, 2, 3, 6]))
             .map(|_| {
-                self.asks.push(Ask::of(random, room, self.settings.body_limit));
+                let mut ask = Ask::of(random, room, self.settings.body_limit);
+                if is_model {
+                    ask.behave(random);
+                }
+                self.asks.push(ask);
                 self.asks.len() as u32 - 1
             })
             .collect();
         // Nobody may send a request behind one that ends the connection.
         let may_pipeline = !asks.iter().any(|id| self.asks[*id as usize].is_old);
         self.clients.push(Visit {
-            at: millis(random, (0, 300)),
+            at: millis(random, (0, span)),
             own,
             asks,
             is_pipelined: random.chance(300) && may_pipeline,
@@ -366,6 +373,22 @@ impl Ask {
                 interims: *random.pick(&[0, 0, 0, 1, 3]),
                 is_last: random.chance(100),
             },
+        }
+    }
+
+    /// Long talks in which nothing is wrong are rare among so much that is, and pools and pipelines live on them.
+    fn behave(&mut self, random: &mut Random) {
+        self.manner = Manner::Prompt;
+        self.route = *random.pick(&[Route::Main, Route::Main, Route::Main, Route::Local, Route::Lost]);
+        self.treatment = match random.below(5) {
+            0 => Treatment::Slow(millis(random, (0, 60))),
+            1 => Treatment::Early,
+            _ => Treatment::Good,
+        };
+        if self.treatment == Treatment::Early && random.chance(500) {
+            // An answer long before the end of its request: whoever takes the one for the other is seen here.
+            (self.method, self.body) = ("POST", Body::Length(random.within((100, 900))));
+            self.manner = Manner::Slow(random.within((1, 100)) as usize, millis(random, (1, 10)));
         }
     }
 

@@ -111,6 +111,12 @@ impl Wire {
         .await;
     }
 
+    /// Sends `bytes` at once; false when there is no room for all of them.
+    #[must_use]
+    pub fn try_send(&self, bytes: &[u8]) -> bool {
+        self.socket.send(bytes).is_ok_and(|count| count == bytes.len())
+    }
+
     /// Ends our direction (FIN).
     pub fn finish(&self) {
         self.socket.finish();
