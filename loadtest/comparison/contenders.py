@@ -163,13 +163,13 @@ class Setting:
         home.mkdir()
         values = self.values(home, port, workers, cores)
         values["routes"] = contender.routes(prefixes(self.routes)).replace("{directory}", str(home))
-        # What a template needs beside itself is called after it: traefik.yaml, traefik-routes.yaml.
+        text = filled(contender.template, values)
+        (home / contender.template).write_text(text, encoding="utf-8")
+        # What a configuration names beside itself is called after it: traefik.yaml, traefik-routes.yaml.
         stem, _, ending = contender.template.partition(".")
-        names = [contender.template, f"{stem}-routes.{'map' if ending == 'cfg' else ending}"]
-        for each in names:
-            source = CONFIGS / f"{each}.template"
-            if source.exists():
-                (home / each).write_text(string.Template(source.read_text(encoding="utf-8")).substitute(values))
+        beside = f"{stem}-routes.{'map' if ending == 'cfg' else ending}"
+        if beside in text:
+            (home / beside).write_text(filled(beside, values), encoding="utf-8")
         return str(home / contender.template)
 
     def values(self, home: pathlib.Path, port: int, workers: int, cores: Sequence[int]) -> dict[str, object]:
@@ -184,3 +184,9 @@ class Setting:
             "core_range": ",".join(map(str, cores)),
             "route_map": "\n".join(f"{prefix} origin" for prefix in prefixes(self.routes)),
         }
+
+
+def filled(template: str, values: Mapping[str, object]) -> str:
+    """The text of the template in `configs/` with its values."""
+    text = (CONFIGS / f"{template}.template").read_text(encoding="utf-8")
+    return string.Template(text).substitute(values)

@@ -3,10 +3,9 @@
 import dataclasses
 import json
 import pathlib
-import string
 from typing import Protocol
 
-from comparison.contenders import CONFIGS
+from comparison.contenders import filled
 from comparison.figures import Failure
 from comparison.processes import need, said_version
 from comparison.scenarios import Scenario
@@ -73,7 +72,7 @@ class Wrk:
         lines = "\n".join(f"wrk.headers[{json.dumps(field)}] = {json.dumps(value)}" for field, value in headers)
         values = {"method": scenario.method, "body_bytes": scenario.body_bytes, "headers": lines}
         script = directory / "wrk.lua"
-        script.write_text(string.Template((CONFIGS / "wrk.lua.template").read_text()).substitute(values))
+        script.write_text(filled("wrk.lua", values), encoding="ascii")
         return [
             need("wrk"),
             "-t1",

@@ -5,6 +5,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -89,8 +90,8 @@ class Gateway:
         workers = side.layout.workers
         for number in range(side.layout.processes):
             mine, port = list(cores[number * workers : (number + 1) * workers]), free_port()
-            # A folder name for a label: letters, digits and dashes.
-            name = "".join(letter if letter.isalnum() else "-" for letter in f"{side.label}-{number + 1}")
+            # A folder's name from a label: letters, digits and single dashes.
+            name = re.sub(r"[^0-9A-Za-z]+", "-", side.label) + (f"-{number + 1}" if side.layout.processes > 1 else "")
             config = setting.write(contender, name, port, workers, mine)
             self.processes.append(
                 Process(contender.command(config, workers), mine, port, contender.more_environment(workers))

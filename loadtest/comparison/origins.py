@@ -3,11 +3,10 @@
 import dataclasses
 import json
 import pathlib
-import string
 from collections.abc import Sequence
 from typing import Protocol
 
-from comparison.contenders import CONFIGS
+from comparison.contenders import filled
 from comparison.processes import Process, need, said_version
 from comparison.scenarios import Scenario
 
@@ -73,8 +72,7 @@ class NginxOrigin:
             ),
         }
         config = home / "origin.conf"
-        template = (CONFIGS / "origin.conf.template").read_text(encoding="utf-8")
-        config.write_text(string.Template(template).substitute(values), encoding="utf-8")
+        config.write_text(filled("origin.conf", values), encoding="utf-8")
         return Process([need("nginx"), "-e", "stderr", "-p", str(home), "-c", str(config)], cores, port)
 
     def version(self) -> str:

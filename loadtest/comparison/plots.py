@@ -65,7 +65,9 @@ def pictures(entries: Sequence[dict], where: str) -> dict[str, str]:
         if entry["layouts"]:
             found[f"layouts-{entry['name']}.svg"] = layouts_picture(entry, where)
         if entry["kind"] == "latency":
-            found[f"latency{name}.svg"] = latency_picture(entry, where)
+            found[f"latency{name}-at-{entry['rate']}.svg"] = rate_picture(entry, where)
+            if any(len(points) > 1 for points in entry["points"].values()):
+                found[f"latency{name}.svg"] = latency_picture(entry, where)
         if entry["kind"] == "memory":
             found[f"memory{name}.svg"] = memory_picture(entry, where)
     return found
@@ -97,6 +99,24 @@ def layouts_picture(entry: dict, where: str) -> str:
         "CPU time per request, by workers",
         "lower is better; equal bars say that workers do not hinder each other",
         "µs of CPU per request",
+        groups,
+        where,
+    )
+
+
+def rate_picture(entry: dict, where: str) -> str:
+    """The percentiles at the scenario's own rate."""
+    at = {
+        label: point for label, points in entry["points"].items() for point in points if point["rate"] == entry["rate"]
+    }
+    groups = [
+        Group(text, tuple(Bar.of(label, point[key]) for label, point in at.items()))
+        for text, key in (("p50", "p50_us"), ("p99", "p99_us"), ("p999", "p999_us"))
+    ]
+    return bar_picture(
+        f"Latency at {entry['rate']:,} requests/s",
+        f"lower is better; open loop, {entry['connections']} connections, from the intended moment of sending",
+        "latency, µs",
         groups,
         where,
     )

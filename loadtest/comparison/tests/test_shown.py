@@ -62,13 +62,16 @@ class Tables(unittest.TestCase):
 class Pictures(unittest.TestCase):
     def test_every_kind_of_entry_has_its_picture(self) -> None:
         found = plots.pictures(entries(), "somewhere")
-        self.assertEqual(set(found), {"cpu.svg", "layouts-workers.svg", "latency.svg", "memory.svg"})
+        self.assertEqual(
+            set(found), {"cpu.svg", "layouts-workers.svg", "latency.svg", "latency-at-5000.svg", "memory.svg"}
+        )
 
     def test_pictures_are_well_formed_with_title_unit_labels_and_place(self) -> None:
         units = {
             "cpu.svg": "µs of CPU per request",
             "layouts-workers.svg": "µs of CPU per request",
             "latency.svg": "answered requests per second",
+            "latency-at-5000.svg": "latency, µs",
             "memory.svg": "KiB per connection",
         }
         for name, picture in plots.pictures(entries(), 'at <a & "b">').items():
@@ -97,6 +100,13 @@ class Pictures(unittest.TestCase):
                 ):
                     value = float(element.get(key, 0))
                     self.assertTrue(0 <= value <= most, f"{name}: {element.tag} {key}={value}")
+
+    def test_one_rate_makes_no_curve(self) -> None:
+        entry = latency_entry()
+        entry["points"] = {
+            label: [point for point in points if point["rate"] == 5000] for label, points in entry["points"].items()
+        }
+        self.assertEqual(set(plots.pictures([entry], "somewhere")), {"latency-at-5000.svg"})
 
     def test_a_far_higher_group_has_an_axis_of_its_own(self) -> None:
         groups = [
