@@ -50,7 +50,8 @@ pub enum Fault {
     TwoLengths,
     /// Announces a length and chunks.
     LengthAndChunks,
-    /// Sends a second answer behind the first.
+    /// Sends a second answer behind the first, in the same write: one that came later could not be told, by anybody,
+    /// from the answer to the next request.
     SecondAnswer,
     /// Sends a thousand interim answers.
     InterimStorm,
