@@ -7,6 +7,8 @@ pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// Where the data of an empty buffer begins.
+    front: usize,
 }
 
 impl Buffer {
@@ -19,8 +21,14 @@ impl Buffer {
     /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        let start = Self::HEADROOM.min(capacity / 2);
-        Self { bytes: vec![0; capacity], start, end: start }
+        let front = Self::HEADROOM.min(capacity / 2);
+        Self { bytes: vec![0; capacity], start: front, end: front, front }
+    }
+
+    /// A buffer of `capacity` bytes, none of them in front.
+    #[must_use]
+    pub fn without_headroom(capacity: usize) -> Self {
+        Self { bytes: vec![0; capacity], start: 0, end: 0, front: 0 }
     }
 
     /// Bytes allocated.
@@ -89,17 +97,16 @@ impl Buffer {
 
     /// Drops all data; the headroom is whole again.
     pub fn clear(&mut self) {
-        self.start = Self::HEADROOM.min(self.bytes.len() / 2);
-        self.end = self.start;
+        self.start = self.front;
+        self.end = self.front;
     }
 
     /// Moves the data to where it was in a fresh buffer, so that all room is behind it.
     pub fn compact(&mut self) {
-        let front = Self::HEADROOM.min(self.bytes.len() / 2);
-        if self.start > front {
-            self.bytes.copy_within(self.start..self.end, front);
-            self.end -= self.start - front;
-            self.start = front;
+        if self.start > self.front {
+            self.bytes.copy_within(self.start..self.end, self.front);
+            self.end -= self.start - self.front;
+            self.start = self.front;
         }
     }
 

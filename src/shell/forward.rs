@@ -16,7 +16,7 @@ use super::io::{Io, Stream};
 use super::mail::Row;
 use super::serving::{Choice, Serving};
 use super::upload::Upload;
-use super::work::Work;
+use super::work::{Drafts, Work};
 use super::{again, local, relay, target};
 use crate::plan::{self, Forward};
 use crate::policy::again::{Failed, Tries};
@@ -56,15 +56,13 @@ pub struct Deadlines {
 pub async fn forward<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
 ) -> Next {
-    if let Err(fault) = target::upstream(down, work, story, admitted, forward) {
-        return local::fault(down, work, story, fault).await;
-    }
     let plan = Rc::clone(&story.plan);
     let Some((mut choice, timeouts)) = select(down, story, forward) else {
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
         return local::fault(down, work, story, fault).await;
     };
     let deadlines = Deadlines::new(story.started, timeouts);
+    down.shrink();
     let mut tries = Tries::default();
     loop {
         // The message first: a body that is broken from the start costs no connection.
@@ -87,7 +85,7 @@ pub async fn forward<I: Io>(
         match ask(down, work, story, &mut up, &mut upload, &deadlines).await {
             Ok(()) => {
                 let edits = &admitted.route(&plan).response;
-                return relay::relay(down, work, story, up, upload, &deadlines, edits).await;
+                return relay::relay(down, work, story, &mut Some(up), &mut upload, &deadlines, edits).await;
             }
             Err(fault) => {
                 let failed = failed(down, work, &up, &upload, fault.kind);
@@ -202,19 +200,20 @@ fn begin<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
     choice: Choice, idle: Duration,
 ) -> Result<Upload, Fault> {
-    write_head(down, work, story, admitted, forward, choice);
+    write_head(down, work, story, admitted, forward, choice)?;
+    let head = &down.core.drafts.borrow().head;
     let behind = &down.inbound.data()[work.request.bytes..];
     let chunked = work.request.body == RequestBody::Chunked;
     let body = if chunked { behind } else { &behind[..down.body_in_head] };
-    let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len() + body.len() + Buffer::HEADROOM);
+    let mut buffer = down.core.buffers.borrow_mut().at_least(head.len() + body.len() + Buffer::HEADROOM);
     let mut incoming = Incoming::from(work.request.body);
     let mut received = body.len() as u64;
     let outgoing = if chunked { Outgoing::Chunked } else { Outgoing::Plain };
     if chunked {
         work.request_chunks.reset();
-        received = append_chunks(&mut buffer, body, work, &mut incoming, &mut down.body_in_head)?;
+        received = append_chunks(&mut buffer, head, body, work, &mut incoming, &mut down.body_in_head)?;
     } else {
-        let has_room = buffer.append(&work.head) && buffer.append(body);
+        let has_room = buffer.append(head) && buffer.append(body);
         debug_assert!(has_room, "the buffer was taken to hold both");
         if let Incoming::Length(left) = &mut incoming {
             *left -= received;
@@ -232,7 +231,7 @@ fn begin<I: Io>(
 
 /// Decodes the chunks that came with the head and frames them anew behind it. Returns the payload's length.
 fn append_chunks(
-    buffer: &mut Buffer, body: &[u8], work: &mut Work, incoming: &mut Incoming, body_in_head: &mut usize,
+    buffer: &mut Buffer, head: &[u8], body: &[u8], work: &mut Work, incoming: &mut Incoming, body_in_head: &mut usize,
 ) -> Result<u64, Fault> {
     let has_room = buffer.append(body);
     debug_assert!(has_room, "the buffer was taken to hold it");
@@ -246,36 +245,39 @@ fn append_chunks(
         let has_room = buffer.append(&Outgoing::end(trailers));
         debug_assert!(has_room, "trailers came in the same buffer and fit again");
     }
-    if !buffer.prepend(&work.head) {
-        let mut larger = Buffer::with_capacity(2 * Buffer::HEADROOM + work.head.len() + buffer.len());
-        let is_whole = larger.append(&work.head) && larger.append(buffer.data());
+    if !buffer.prepend(head) {
+        let mut larger = Buffer::with_capacity(2 * Buffer::HEADROOM + head.len() + buffer.len());
+        let is_whole = larger.append(head) && larger.append(buffer.data());
         debug_assert!(is_whole, "the larger buffer was made to hold both");
         *buffer = larger;
     }
     Ok(piece.payload as u64)
 }
 
+/// Drafts the head of the request.
 fn write_head<I: Io>(
-    down: &Downstream<I>, work: &mut Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, choice: Choice,
-) {
-    let mut head = std::mem::take(&mut work.head);
+    down: &Downstream<I>, work: &Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, choice: Choice,
+) -> Result<(), Fault> {
+    let Drafts { head, target } = &mut *down.core.drafts.borrow_mut();
     head.clear();
+    target.clear();
+    target::upstream(down, work, story, forward, target)?;
     Upward {
         head: &work.request,
         bytes: down.inbound.data(),
-        target: &work.target,
+        target,
         host: target::host(down, work, story, forward, choice),
         pseudonym: &story.plan.server.name,
         peer: down.peer.ip(),
         client: &client_of(down, &work.request, &story.plan),
         scheme: "http",
-        id: &work.facts.id,
-        traceparent: &work.facts.traceparent,
+        id: work.facts.id(),
+        traceparent: work.facts.traceparent(),
         edits: &admitted.route(&story.plan).request,
         fill: &|variable, out| target::fill(variable, down, work, story, out),
     }
-    .write(&mut head);
-    work.head = head;
+    .write(head);
+    Ok(())
 }
 
 /// Sends the request and waits for the head of the final answer, which is then in `work.answer` and `up.buffer`.
@@ -438,9 +440,25 @@ fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -
 
 /// Passes an interim answer (1xx) on.
 async fn interim<I: Io>(
-    down: &mut Downstream<I>, work: &mut Work, story: &Story<I>, up: &Up<I::Stream>, deadlines: &Deadlines,
+    down: &mut Downstream<I>, work: &Work, story: &Story<I>, up: &Up<I::Stream>, deadlines: &Deadlines,
 ) -> Result<(), Fault> {
-    work.head.clear();
+    let mut buffer = interim_head(down, work, story, up);
+    poll_fn(|cx| {
+        if let Poll::Ready(written) = down.stream.poll_write(cx, &mut buffer) {
+            return Poll::Ready(written.map_err(|_| local::gone("the client left at an interim answer")));
+        }
+        down.poll_expiry(cx, deadlines.request)
+            .map(|expiry| Err(expired(expiry, Kind::RequestTimeout, "timeouts.request is over")))
+    })
+    .await?;
+    down.core.buffers.borrow_mut().give(buffer);
+    Ok(())
+}
+
+/// The message of an interim answer.
+fn interim_head<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, up: &Up<I::Stream>) -> Buffer {
+    let head = &mut down.core.drafts.borrow_mut().head;
+    head.clear();
     Downward {
         head: &work.answer,
         bytes: up.buffer.data(),
@@ -452,18 +470,9 @@ async fn interim<I: Io>(
         edits: &plan::FieldEdits::default(),
         fill: &|_, _| {},
     }
-    .write(&mut work.head);
-    let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len());
-    let fits = buffer.append(&work.head);
+    .write(head);
+    let mut buffer = down.core.buffers.borrow_mut().at_least(head.len());
+    let fits = buffer.append(head);
     debug_assert!(fits, "the buffer was taken to hold it");
-    poll_fn(|cx| {
-        if let Poll::Ready(written) = down.stream.poll_write(cx, &mut buffer) {
-            return Poll::Ready(written.map_err(|_| local::gone("the client left at an interim answer")));
-        }
-        down.poll_expiry(cx, deadlines.request)
-            .map(|expiry| Err(expired(expiry, Kind::RequestTimeout, "timeouts.request is over")))
-    })
-    .await?;
-    down.core.buffers.borrow_mut().give(buffer);
-    Ok(())
+    buffer
 }

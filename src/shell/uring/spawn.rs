@@ -7,14 +7,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
-
-use monoio::io::AsyncReadRent;
-use monoio::net::UnixStream;
 
 use super::Shared;
 
@@ -55,7 +51,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
         match polled {
             Ok(Poll::Pending) => {
                 if bell.is_woken.take() {
-                    shared.deferred.put_off(cx.waker().clone());
+                    shared.ready.put_off(cx.waker().clone());
                 }
                 Poll::Pending
             }
@@ -179,77 +175,4 @@ unsafe fn drop_raw(bell: *const ()) {
         bell_at(bell);
         Rc::decrement_strong_count(bell.cast::<Bell>());
     }
-}
-
-/// Wakes that wait until the loop has been through the kernel once.
-///
-/// A byte written to a socket pair ends a read of ours, and a read can only end in the kernel: in the ring by a
-/// completion that is reaped when the loop parks, in epoll by an event.
-pub(super) struct Deferred {
-    waiting: RefCell<Vec<Waker>>,
-    is_kicked: Cell<bool>,
-    kick: std::os::unix::net::UnixStream,
-    /// Taken by the task that waits for kicks.
-    kicked: Cell<Option<std::os::unix::net::UnixStream>>,
-    /// That task is over.
-    is_ended: Cell<bool>,
-}
-
-impl Deferred {
-    pub(super) fn new() -> io::Result<Self> {
-        let (kick, kicked) = std::os::unix::net::UnixStream::pair()?;
-        Ok(Self {
-            waiting: RefCell::default(),
-            is_kicked: Cell::new(false),
-            kick,
-            kicked: Cell::new(Some(kicked)),
-            is_ended: Cell::new(false),
-        })
-    }
-
-    fn put_off(&self, waker: Waker) {
-        self.waiting.borrow_mut().push(waker);
-        if !self.is_kicked.replace(true) {
-            let written = io::Write::write(&mut &self.kick, &[0]);
-            debug_assert!(written.is_ok(), "one byte always fits an empty socket pair");
-        }
-    }
-
-    /// Ends the task that waits for kicks. A task left waiting would keep its ring alive, and the ring the task.
-    pub(super) fn end(&self) {
-        // It fails only when the other end is gone, and the task with it.
-        drop(self.kick.shutdown(std::net::Shutdown::Both));
-    }
-
-    pub(super) fn is_ended(&self) -> bool {
-        self.is_ended.get()
-    }
-
-    /// Wakes what was put off, kick by kick, until [`Deferred::end`].
-    async fn serve(&self) -> io::Result<()> {
-        let kicked = self.kicked.take().expect("one task serves the deferred");
-        kicked.set_nonblocking(monoio::utils::is_legacy())?;
-        let mut kicked = UnixStream::from_std(kicked)?;
-        let mut byte = vec![0; 1];
-        let mut woken = Vec::new();
-        loop {
-            let (read, back) = kicked.read(byte).await;
-            byte = back;
-            if read? == 0 {
-                return Ok(());
-            }
-            self.is_kicked.set(false);
-            std::mem::swap(&mut woken, &mut *self.waiting.borrow_mut());
-            woken.drain(..).for_each(Waker::wake);
-        }
-    }
-}
-
-/// The task behind the deferred wakes. It is the shell's own, and not wrapped like the others: it must not wait for
-/// itself.
-pub(super) async fn serve_deferred(shared: Rc<Shared>) {
-    let served = shared.deferred.serve().await;
-    debug_assert!(served.is_ok(), "a socket pair of our own does not fail: {served:?}");
-    shared.deferred.is_ended.set(true);
-    shared.main.wake_by_ref();
 }

@@ -145,6 +145,35 @@ fn a_wait_that_nobody_finishes_loses_nothing_and_holds_no_buffer() {
 }
 
 #[test]
+fn an_end_that_came_with_the_last_bytes_is_not_missed() {
+    on_each_driver(|io| async move {
+        let (mut ours, mut theirs) = pair(&io).await;
+        theirs.write_all(b"last words").unwrap();
+        drop(theirs);
+        sleep(&io, Duration::from_millis(2)).await;
+        let mut buffer = Buffer::with_capacity(4096);
+        assert_eq!(read(&mut ours, &mut buffer).await, 10, "a short read: nothing more is there but the end");
+        assert_eq!(read(&mut ours, &mut buffer).await, 0, "no event will come for it any more");
+    });
+}
+
+#[test]
+fn a_stream_in_the_place_of_another_begins_with_nothing() {
+    on_each_driver(|io| async move {
+        let (first, mut theirs) = pair(&io).await;
+        theirs.write_all(b"unread").unwrap();
+        sleep(&io, Duration::from_millis(2)).await;
+        drop(first);
+        let (mut second, mut theirs) = pair(&io).await;
+        let is_waiting = poll_fn(|cx| Poll::Ready(second.poll_readable(cx).is_pending())).await;
+        assert!(is_waiting, "what the other stream had is not its");
+        theirs.write_all(b"own").unwrap();
+        let mut buffer = Buffer::with_capacity(4096);
+        assert_eq!(read(&mut second, &mut buffer).await, 3);
+    });
+}
+
+#[test]
 fn a_write_dropped_by_its_waiter_goes_on_with_its_stream() {
     on_each_driver(|io| async move {
         let (mut ours, theirs) = pair(&io).await;
