@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::support::Origin;
-use super::super::support::origin::Connection;
 use super::client::Outcome;
 use super::tagged::{Ledger, Tag, Way, chunks};
+use crate::support::Origin;
+use crate::support::origin::Connection;
 
 /// What one of the three endpoints does wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +96,11 @@ impl Fault {
                 Origin::playing(move |connection| self.play(connection, &ledger))
             }
         }
+    }
+
+    /// True when no origin is there that could tell how often it happened.
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Refuses | Self::BlackHole)
     }
 
     /// Timeouts that make it show soon, and change nothing for others.
