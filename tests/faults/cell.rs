@@ -75,8 +75,6 @@ fn config(origins: &[Origin], timeouts: &str) -> String {
         r#"
         [server]
         workers = 1
-        [defaults]
-        timeouts = {{ {timeouts} }}
         [listeners.web]
         address = "127.0.0.1:0"
         # The clients name their requests, and each answer says whose it is.
@@ -90,6 +88,8 @@ fn config(origins: &[Origin], timeouts: &str) -> String {
         [routes.all]
         path = "/*"
         upstream = "three"
+        # Of the route alone: the clients may take their time between two requests.
+        timeouts = {{ {timeouts} }}
         "#
     )
 }
