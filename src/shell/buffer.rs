@@ -1,14 +1,16 @@
 //! Owned byte buffers with room in front, so that a head can be written before a body that is already there.
 
 /// Bytes `start..end` of a fixed allocation hold data; before them is headroom, behind them free space.
+///
+/// 32 bytes: every exchange in flight holds some, and every connection.
 #[derive(Debug, Default)]
 pub struct Buffer {
     /// The allocation; always fully initialised.
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
+    bytes: Box<[u8]>,
+    start: u32,
+    end: u32,
     /// Where the data of an empty buffer begins.
-    front: usize,
+    front: u32,
 }
 
 impl Buffer {
@@ -19,16 +21,27 @@ impl Buffer {
     pub const TAILROOM: usize = 16;
 
     /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front.
+    ///
+    /// # Panics
+    /// When it would be 4 GiB or more.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        let front = Self::HEADROOM.min(capacity / 2);
-        Self { bytes: vec![0; capacity], start: front, end: front, front }
+        Self::new(capacity, Self::HEADROOM.min(capacity / 2))
     }
 
     /// A buffer of `capacity` bytes, none of them in front.
+    ///
+    /// # Panics
+    /// When it would be 4 GiB or more.
     #[must_use]
     pub fn without_headroom(capacity: usize) -> Self {
-        Self { bytes: vec![0; capacity], start: 0, end: 0, front: 0 }
+        Self::new(capacity, 0)
+    }
+
+    fn new(capacity: usize, front: usize) -> Self {
+        assert!(u32::try_from(capacity).is_ok(), "the bounds of messages keep buffers far below 4 GiB");
+        let front = front as u32;
+        Self { bytes: vec![0; capacity].into_boxed_slice(), start: front, end: front, front }
     }
 
     /// Bytes allocated.
@@ -40,7 +53,7 @@ impl Buffer {
     /// Bytes of data.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.end - self.start
+        (self.end - self.start) as usize
     }
 
     /// True when there is no data.
@@ -52,24 +65,24 @@ impl Buffer {
     /// Bytes free behind the data, [`Buffer::TAILROOM`] aside.
     #[must_use]
     pub fn room(&self) -> usize {
-        (self.bytes.len() - self.end).saturating_sub(Self::TAILROOM)
+        (self.bytes.len() - self.end as usize).saturating_sub(Self::TAILROOM)
     }
 
     /// The data.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        &self.bytes[self.start as usize..self.end as usize]
     }
 
     /// The data, to be changed in place.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.end]
+        &mut self.bytes[self.start as usize..self.end as usize]
     }
 
     /// The free space behind the data; say with [`Buffer::commit`] how much was filled.
     pub fn free_mut(&mut self) -> &mut [u8] {
         let room = self.room();
-        &mut self.bytes[self.end..self.end + room]
+        &mut self.bytes[self.end as usize..][..room]
     }
 
     /// Counts `count` bytes of the free space as data.
@@ -78,7 +91,7 @@ impl Buffer {
     /// When there is less free space.
     pub fn commit(&mut self, count: usize) {
         assert!(count <= self.room(), "a reader may not fill more than it was given");
-        self.end += count;
+        self.end += count as u32;
     }
 
     /// Drops `count` bytes from the front of the data.
@@ -87,12 +100,12 @@ impl Buffer {
     /// When there is less data.
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "no more than the data can be consumed");
-        self.start += count;
+        self.start += count as u32;
     }
 
     /// Drops all data behind the first `count` bytes of it.
     pub fn truncate(&mut self, count: usize) {
-        self.end = self.end.min(self.start + count);
+        self.end = self.start + self.len().min(count) as u32;
     }
 
     /// Drops all data; the headroom is whole again.
@@ -104,7 +117,7 @@ impl Buffer {
     /// Moves the data to where it was in a fresh buffer, so that all room is behind it.
     pub fn compact(&mut self) {
         if self.start > self.front {
-            self.bytes.copy_within(self.start..self.end, self.front);
+            self.bytes.copy_within(self.start as usize..self.end as usize, self.front as usize);
             self.end -= self.start - self.front;
             self.start = self.front;
         }
@@ -112,21 +125,18 @@ impl Buffer {
 
     /// Puts `head` directly before the data; false when the headroom is too small, and nothing has changed.
     pub fn prepend(&mut self, head: &[u8]) -> bool {
-        if head.len() > self.start {
-            return false;
-        }
-        self.start -= head.len();
-        self.bytes[self.start..self.start + head.len()].copy_from_slice(head);
+        let Some(start) = (self.start as usize).checked_sub(head.len()) else { return false };
+        self.bytes[start..self.start as usize].copy_from_slice(head);
+        self.start = start as u32;
         true
     }
 
     /// Appends `more`, in the tail room too; false when there is no room, and nothing has changed.
     pub fn append(&mut self, more: &[u8]) -> bool {
-        if more.len() > self.bytes.len() - self.end {
-            return false;
-        }
-        self.bytes[self.end..self.end + more.len()].copy_from_slice(more);
-        self.end += more.len();
+        let end = self.end as usize;
+        let Some(room) = self.bytes.get_mut(end..end + more.len()) else { return false };
+        room.copy_from_slice(more);
+        self.end += more.len() as u32;
         true
     }
 }

@@ -144,6 +144,11 @@ impl<I: Io> Core<I> {
         self.connections.borrow().open
     }
 
+    /// Those of one client.
+    pub fn open_connections_of(&self, address: IpAddr) -> u64 {
+        self.connections.borrow().by_address.get(&address).copied().unwrap_or(0)
+    }
+
     /// A place for a new connection.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::work::{Drafts, Work};
 use super::{again, local, relay, target};
-use crate::plan::{self, Forward};
+use crate::plan::{self, Forward, Plan};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
@@ -62,8 +62,8 @@ pub async fn forward<I: Io>(
         return local::fault(down, work, story, fault).await;
     };
     let deadlines = Deadlines::new(story.started, timeouts);
-    down.shrink();
     let mut tries = Tries::default();
+    down.shrink();
     loop {
         // The message first: a body that is broken from the start costs no connection.
         let mut upload = match begin(down, work, story, admitted, forward, choice, deadlines.idle) {
@@ -71,31 +71,31 @@ pub async fn forward<I: Io>(
             Err(fault) => return local::fault(down, work, story, fault).await,
         };
         story.record.attempts += 1;
-        let mut up = match connection(down, story, choice, &deadlines, tries.is_fresh()).await {
-            Ok(up) => up,
-            Err(fault) => {
-                let failed = Failed::to_connect(fault.kind);
-                let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
-                    return local::fault(down, work, story, fault).await;
-                };
-                choice = next;
-                continue;
-            }
-        };
-        match ask(down, work, story, &mut up, &mut upload, &deadlines).await {
-            Ok(()) => {
-                let edits = &admitted.route(&plan).response;
-                return relay::relay(down, work, story, &mut Some(up), &mut upload, &deadlines, edits).await;
-            }
-            Err(fault) => {
-                let failed = failed(down, work, &up, &upload, fault.kind);
-                let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
-                    story.record.bytes_in = upload.received;
-                    return refuse(down, work, story, &upload, fault).await;
-                };
-                choice = next;
+        let mut up = if tries.is_fresh() { None } else { reuse(down, story, choice) };
+        if up.is_none() {
+            match connect(down, &plan, choice, &deadlines).await {
+                Ok(fresh) => up = Some(fresh),
+                Err(fault) => {
+                    let failed = Failed::to_connect(fault.kind);
+                    let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
+                        return local::fault(down, work, story, fault).await;
+                    };
+                    choice = next;
+                    continue;
+                }
             }
         }
+        let here = up.as_mut().expect("reused or connected above");
+        let Some(fault) = ask(down, work, story, here, &mut upload, &deadlines).await.err() else {
+            let edits = &admitted.route(&plan).response;
+            return relay::relay(down, work, story, &mut up, &mut upload, &deadlines, edits).await;
+        };
+        let failed = failed(down, work, up.as_ref(), &upload, fault.kind);
+        let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
+            story.record.bytes_in = upload.received;
+            return refuse(down, work, story, &upload, fault).await;
+        };
+        choice = next;
     }
 }
 
@@ -114,10 +114,10 @@ pub async fn refuse<I: Io>(
 }
 
 /// What a connection that failed leaves to another.
-fn failed<I: Io>(down: &Downstream<I>, work: &Work, up: &Up<I::Stream>, upload: &Upload, kind: Kind) -> Failed {
+fn failed<I: Io>(down: &Downstream<I>, work: &Work, up: Option<&Up<I::Stream>>, upload: &Upload, kind: Kind) -> Failed {
     Failed {
         kind,
-        was_reused: up.is_reused,
+        was_reused: up.is_some_and(|up| up.is_reused),
         // What was read ahead of a body that is not whole is body, and gone from where it would be read again.
         is_unsent: upload.is_unsent() && (upload.was_whole || down.ahead.is_empty()),
         is_repeatable: upload.was_whole && work.request.method.is_idempotent(),
@@ -154,18 +154,19 @@ impl Deadlines {
     }
 }
 
-/// An idle connection of the endpoint, or a fresh one.
-async fn connection<I: Io>(
-    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, is_fresh: bool,
+/// An idle connection of the endpoint.
+fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Option<Up<I::Stream>> {
+    let stream = story.serving.borrow_mut().check_out(choice, down.core.io.now())?;
+    Some(Up { stream, buffer: Buffer::default(), choice, is_reused: true })
+}
+
+/// A fresh connection to the endpoint.
+async fn connect<I: Io>(
+    down: &mut Downstream<I>, plan: &Plan, choice: Choice, deadlines: &Deadlines,
 ) -> Result<Up<I::Stream>, Fault> {
-    let now = down.core.io.now();
-    if !is_fresh && let Some(stream) = story.serving.borrow_mut().check_out(choice, now) {
-        return Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: true });
-    }
-    let plan = Rc::clone(&story.plan);
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<I::Stream>::address(&plan, choice)));
-    let deadline = now.after(deadlines.connect).min(deadlines.request);
+    let mut connecting = pin!(io.connect(Serving::<I::Stream>::address(plan, choice)));
+    let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
             if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {

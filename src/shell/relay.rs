@@ -68,15 +68,19 @@ pub async fn relay<I: Io>(
     down.core.buffers.borrow_mut().give(std::mem::take(&mut relay.buffer));
     story.record.bytes_in = upload.received;
     match sent {
-        Err(fault) => broken(story, fault),
+        Err(fault) => broken(down, story, framing, fault),
         Ok(()) if !upload.is_done || upload.is_broken => Next::Linger,
         Ok(()) if story.must_close.get() => Next::Close,
         Ok(()) => Next::Keep,
     }
 }
 
-/// An answer that cannot be finished is cut, never ended as if it were whole.
-fn broken<I: Io>(story: &mut Story<I>, fault: Fault) -> Next {
+/// An answer that cannot be finished is cut, never ended as if it were whole: where its end is the close, only a reset
+/// tells (RFC 9112 8).
+fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: DownwardFraming, fault: Fault) -> Next {
+    if framing == DownwardFraming::Close {
+        down.stream.abort();
+    }
     story.record.fault = Some(fault);
     Next::Close
 }
