@@ -2,9 +2,9 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use super::super::support::PATIENCE;
-use super::super::support::wire::{Broken, Framing, Head, Socket, Wire};
 use super::tagged::{Likeness, Tag, Way, chunks};
+use crate::support::PATIENCE;
+use crate::support::wire::{Broken, Framing, Head, Socket, Wire};
 
 /// What became of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]

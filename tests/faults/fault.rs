@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::support::Origin;
-use super::super::support::origin::Connection;
 use super::client::Outcome;
 use super::tagged::{Ledger, Tag, Way, chunks};
+use crate::support::Origin;
+use crate::support::origin::Connection;
 
 /// What one of the three endpoints does wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +50,8 @@ pub enum Fault {
     TwoLengths,
     /// Announces a length and chunks.
     LengthAndChunks,
-    /// Sends a second answer behind the first.
+    /// Sends a second answer behind the first, in the same write: one that came later could not be told, by anybody,
+    /// from the answer to the next request.
     SecondAnswer,
     /// Sends a thousand interim answers.
     InterimStorm,
@@ -95,6 +96,11 @@ impl Fault {
                 Origin::playing(move |connection| self.play(connection, &ledger))
             }
         }
+    }
+
+    /// True when no origin is there that could tell how often it happened.
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Refuses | Self::BlackHole)
     }
 
     /// Timeouts that make it show soon, and change nothing for others.

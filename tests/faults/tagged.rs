@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::support::Watched;
+use crate::support::Watched;
 
 /// The name of one request, unique in its cell.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -58,6 +58,17 @@ impl Client {
         self.ask(&format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n"))
     }
 
+    /// A metric as `/metrics` of an admin address shows it: one sample when `name` has its labels, else the sum over all
+    /// labels.
+    pub fn metric(&mut self, name: &str) -> f64 {
+        let page = self.get("/metrics");
+        let samples = page.text().lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with([' ', '{']).then(|| rest.rsplit_once(' ').expect("a sample has a value").1)
+        });
+        samples.map(|value| value.parse::<f64>().expect("a metric is a number")).sum()
+    }
+
     /// Sends a whole request and reads its final answer.
     pub fn ask(&mut self, request: &str) -> Answer {
         let is_head = request.starts_with("HEAD ");

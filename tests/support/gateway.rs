@@ -69,11 +69,6 @@ impl Gateway {
 
     /// A metric as `/metrics` shows it: one sample when `name` has its labels, else the sum over all labels.
     pub fn metric(&self, name: &str) -> f64 {
-        let page = self.admin().get("/metrics");
-        let samples = page.text().lines().filter_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            rest.starts_with([' ', '{']).then(|| rest.rsplit_once(' ').expect("a sample has a value").1)
-        });
-        samples.map(|value| value.parse::<f64>().expect("a metric is a number")).sum()
+        self.admin().metric(name)
     }
 }
