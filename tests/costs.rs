@@ -33,6 +33,7 @@ const COUNTED: usize = 500;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE: Cell<i64> = const { Cell::new(0) };
 }
 
 /// The system's allocator, counting per thread.
@@ -42,17 +43,20 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        grow(layout.size() as i64);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        grow(-(layout.size() as i64));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        grow(size as i64 - layout.size() as i64);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -60,6 +64,15 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+fn grow(bytes: i64) {
+    LIVE.with(|live| live.set(live.get() + bytes));
+}
+
+/// Bytes that this thread has allocated and not freed; below zero when it freed what others had allocated.
+pub fn live_bytes() -> i64 {
+    LIVE.with(Cell::get)
+}
 
 /// What `act` gives, and how often this thread allocated meanwhile.
 pub fn allocations_of<T>(act: impl FnOnce() -> T) -> (T, u64) {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::buffer::Buffer;
-use super::connection;
+use super::connection::{Downstream, Serve};
 use super::core::Core;
 use super::io::{Io, Listener, Stream, Timer};
 use super::mail::Row;
@@ -93,9 +93,9 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr, open: &Open) {
-    match core.seat(id, peer.ip().to_canonical()) {
-        Ok(seat) => core.io.spawn(connection::serve(Rc::clone(core), stream, seat, id, peer)),
-        Err(kind) => {
+    match Downstream::open(core, stream, id, peer) {
+        Ok(downstream) => core.io.spawn(Serve::new(downstream)),
+        Err((stream, kind)) => {
             Row::add(&core.link.row.refused, 1);
             core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
         }

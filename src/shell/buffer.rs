@@ -4,9 +4,10 @@
 #[derive(Debug, Default)]
 pub struct Buffer {
     /// The allocation; always fully initialised.
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
+    bytes: Box<[u8]>,
+    /// Half as wide as they could be: a connection at rest holds two buffers without an allocation.
+    start: u32,
+    end: u32,
 }
 
 impl Buffer {
@@ -16,11 +17,16 @@ impl Buffer {
     /// Room kept free behind what is read: the end of a chunk and the last chunk fit there.
     pub const TAILROOM: usize = 16;
 
-    /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front.
+    /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front if that is less than half of it.
+    ///
+    /// # Panics
+    /// When that is 4 GiB or more.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        let start = Self::HEADROOM.min(capacity / 2);
-        Self { bytes: vec![0; capacity], start, end: start }
+        assert!(u32::try_from(capacity).is_ok(), "no buffer is as large as 4 GiB");
+        let mut buffer = Self { bytes: vec![0; capacity].into_boxed_slice(), start: 0, end: 0 };
+        buffer.clear();
+        buffer
     }
 
     /// Bytes allocated.
@@ -32,7 +38,7 @@ impl Buffer {
     /// Bytes of data.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.end - self.start
+        (self.end - self.start) as usize
     }
 
     /// True when there is no data.
@@ -44,24 +50,24 @@ impl Buffer {
     /// Bytes free behind the data, [`Buffer::TAILROOM`] aside.
     #[must_use]
     pub fn room(&self) -> usize {
-        (self.bytes.len() - self.end).saturating_sub(Self::TAILROOM)
+        (self.bytes.len() - self.end as usize).saturating_sub(Self::TAILROOM)
     }
 
     /// The data.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        &self.bytes[self.start as usize..self.end as usize]
     }
 
     /// The data, to be changed in place.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.end]
+        &mut self.bytes[self.start as usize..self.end as usize]
     }
 
     /// The free space behind the data; say with [`Buffer::commit`] how much was filled.
     pub fn free_mut(&mut self) -> &mut [u8] {
-        let room = self.room();
-        &mut self.bytes[self.end..self.end + room]
+        let (end, room) = (self.end as usize, self.room());
+        &mut self.bytes[end..end + room]
     }
 
     /// Counts `count` bytes of the free space as data.
@@ -70,7 +76,7 @@ impl Buffer {
     /// When there is less free space.
     pub fn commit(&mut self, count: usize) {
         assert!(count <= self.room(), "a reader may not fill more than it was given");
-        self.end += count;
+        self.end += narrow(count);
     }
 
     /// Drops `count` bytes from the front of the data.
@@ -79,25 +85,25 @@ impl Buffer {
     /// When there is less data.
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "no more than the data can be consumed");
-        self.start += count;
+        self.start += narrow(count);
     }
 
     /// Drops all data behind the first `count` bytes of it.
     pub fn truncate(&mut self, count: usize) {
-        self.end = self.end.min(self.start + count);
+        self.end -= narrow(self.len().saturating_sub(count));
     }
 
     /// Drops all data; the headroom is whole again.
     pub fn clear(&mut self) {
-        self.start = Self::HEADROOM.min(self.bytes.len() / 2);
+        self.start = self.front();
         self.end = self.start;
     }
 
     /// Moves the data to where it was in a fresh buffer, so that all room is behind it.
     pub fn compact(&mut self) {
-        let front = Self::HEADROOM.min(self.bytes.len() / 2);
+        let front = self.front();
         if self.start > front {
-            self.bytes.copy_within(self.start..self.end, front);
+            self.bytes.copy_within(self.start as usize..self.end as usize, front as usize);
             self.end -= self.start - front;
             self.start = front;
         }
@@ -105,23 +111,35 @@ impl Buffer {
 
     /// Puts `head` directly before the data; false when the headroom is too small, and nothing has changed.
     pub fn prepend(&mut self, head: &[u8]) -> bool {
-        if head.len() > self.start {
+        let start = self.start as usize;
+        if head.len() > start {
             return false;
         }
-        self.start -= head.len();
-        self.bytes[self.start..self.start + head.len()].copy_from_slice(head);
+        self.bytes[start - head.len()..start].copy_from_slice(head);
+        self.start -= narrow(head.len());
         true
     }
 
     /// Appends `more`, in the tail room too; false when there is no room, and nothing has changed.
     pub fn append(&mut self, more: &[u8]) -> bool {
-        if more.len() > self.bytes.len() - self.end {
+        let end = self.end as usize;
+        if more.len() > self.bytes.len() - end {
             return false;
         }
-        self.bytes[self.end..self.end + more.len()].copy_from_slice(more);
-        self.end += more.len();
+        self.bytes[end..end + more.len()].copy_from_slice(more);
+        self.end += narrow(more.len());
         true
     }
+
+    /// Where the data of a fresh buffer begins. Small ones only keep what came, and need no room in front.
+    fn front(&self) -> u32 {
+        if self.bytes.len() > 2 * Self::HEADROOM { narrow(Self::HEADROOM) } else { 0 }
+    }
+}
+
+/// A count of bytes within one buffer, which [`Buffer::with_capacity`] keeps below 4 GiB.
+const fn narrow(count: usize) -> u32 {
+    count as u32
 }
 
 #[cfg(test)]
@@ -139,11 +157,13 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_changes_nothing() {
-        let mut buffer = Buffer::with_capacity(64);
-        assert!(!buffer.append(&[0; 33]));
-        assert!(!buffer.prepend(&[0; 33]));
-        assert!(buffer.is_empty());
-        assert_eq!(buffer.room(), 32 - Buffer::TAILROOM);
+        let mut small = Buffer::with_capacity(64);
+        assert!(!small.append(&[0; 65]) && !small.prepend(&[0; 1]));
+        assert!(small.is_empty());
+        assert_eq!(small.room(), 64 - Buffer::TAILROOM, "a small buffer has no headroom");
+        let mut large = Buffer::with_capacity(3 * Buffer::HEADROOM);
+        assert!(!large.append(&[0; 2 * Buffer::HEADROOM + 1]) && !large.prepend(&[0; Buffer::HEADROOM + 1]));
+        assert!(large.is_empty());
     }
 
     #[test]

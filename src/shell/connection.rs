@@ -1,17 +1,20 @@
 //! A downstream HTTP/1.x connection: reads heads, runs their exchanges one after the other, and ends politely.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::buffer::Buffer;
+use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Next, exchange, refuse};
 use super::io::{Io, Stream, Timer};
-use super::stage::Exit;
+use super::stage::{self, Exit};
 use super::work::Work;
-use crate::plan::Listener;
+use crate::plan::{Listener, Timeouts};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::ListenerId;
@@ -35,8 +38,7 @@ pub struct Downstream<I: Io> {
     /// The listener that it came in by.
     pub listener: ListenerId,
     timer: I::Timer,
-    seat: Seat<I>,
-    is_first: bool,
+    seat: Seat,
 }
 
 /// What a wait for bytes ended with.
@@ -66,34 +68,17 @@ pub enum Expiry {
     Cut,
 }
 
-/// Serves `stream` until it ends.
-pub async fn serve<I: Io>(core: Rc<Core<I>>, stream: I::Stream, seat: Seat<I>, listener: ListenerId, peer: SocketAddr) {
-    let timer = core.io.timer();
-    let mut downstream = Box::new(Downstream {
-        core,
-        stream,
-        inbound: Buffer::default(),
-        body_in_head: 0,
-        ahead: Buffer::default(),
-        peer,
-        listener,
-        timer,
-        seat,
-        is_first: true,
-    });
-    while downstream.first_bytes().await {
-        let core = Rc::clone(&downstream.core);
-        let mut stage = core.stage();
-        let (back, next) = stage.run(downstream).await;
-        downstream = back;
-        core.give_stage(stage);
-        downstream.is_first = false;
-        match next {
-            Next::Keep => downstream.settle(),
-            Next::Close | Next::Linger => break,
-        }
-    }
-    downstream.end();
+/// A connection's task, until it ends. Written out and not `async`, because what it holds every idle connection holds.
+pub struct Serve<I: Io>(Place<I>);
+
+/// Where a connection is.
+enum Place<I: Io> {
+    /// At rest: it may begin to speak until the deadline.
+    Resting(Box<Downstream<I>>, Instant),
+    /// On a stage.
+    Playing(stage::Stage<I>),
+    /// Gone.
+    Left,
 }
 
 /// Reads a head and runs its exchange, to the last byte that the connection has to send.
@@ -111,7 +96,102 @@ pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     (downstream, next)
 }
 
+impl<I: Io> Serve<I> {
+    /// The task of a connection that has just come in.
+    #[must_use]
+    pub fn new(downstream: Box<Downstream<I>>) -> Self {
+        Self(Place::resting(downstream, |timeouts| timeouts.head))
+    }
+}
+
+impl<I: Io> Future for Serve<I> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.0 = match std::mem::replace(&mut self.0, Place::Left) {
+                Place::Resting(mut downstream, deadline) => match downstream.poll_first_bytes(cx, deadline) {
+                    Poll::Ready(true) => Place::playing(downstream),
+                    Poll::Ready(false) => {
+                        downstream.end();
+                        Place::Left
+                    }
+                    Poll::Pending => {
+                        self.0 = Place::Resting(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
+                Place::Playing(mut stage) => match stage.poll(cx) {
+                    Poll::Ready((downstream, next)) => {
+                        downstream.core.give_stage(stage);
+                        Place::after(downstream, next)
+                    }
+                    Poll::Pending => {
+                        self.0 = Place::Playing(stage);
+                        return Poll::Pending;
+                    }
+                },
+                Place::Left => return Poll::Ready(()),
+            };
+        }
+    }
+}
+
+impl<I: Io> Place<I> {
+    /// At rest, for as long as `timeout` says of a listener's timeouts.
+    fn resting(downstream: Box<Downstream<I>>, timeout: impl FnOnce(&Timeouts) -> Duration) -> Self {
+        let deadline = {
+            let plan = downstream.core.plan();
+            downstream.core.io.now().after(timeout(&plan.listeners[downstream.listener.index()].timeouts))
+        };
+        Self::Resting(downstream, deadline)
+    }
+
+    fn playing(downstream: Box<Downstream<I>>) -> Self {
+        let mut stage = downstream.core.stage();
+        stage.enter(downstream);
+        Self::Playing(stage)
+    }
+
+    fn after(mut downstream: Box<Downstream<I>>, next: Next) -> Self {
+        match next {
+            Next::Keep => {
+                downstream.settle();
+                Self::resting(downstream, |timeouts| timeouts.idle)
+            }
+            Next::Close | Next::Linger => {
+                downstream.end();
+                Self::Left
+            }
+        }
+    }
+}
+
 impl<I: Io> Downstream<I> {
+    /// A connection that came in by `listener`, with its place in `core`.
+    ///
+    /// # Errors
+    /// Which limit is reached.
+    pub fn open(
+        core: &Rc<Core<I>>, stream: I::Stream, listener: ListenerId, peer: SocketAddr,
+    ) -> Result<Box<Self>, (I::Stream, Kind)> {
+        let seat = match core.seat(listener, peer.ip().to_canonical()) {
+            Ok(seat) => seat,
+            Err(kind) => return Err((stream, kind)),
+        };
+        Ok(Box::new(Self {
+            core: Rc::clone(core),
+            stream,
+            inbound: Buffer::default(),
+            body_in_head: 0,
+            ahead: Buffer::default(),
+            peer,
+            listener,
+            timer: core.io.timer(),
+            seat,
+        }))
+    }
+
     /// Ready when `deadline` is over or the core cuts; otherwise the task will be woken for either.
     pub fn poll_expiry(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Expiry> {
         if self.core.phase() == Phase::Cutting {
@@ -120,16 +200,12 @@ impl<I: Io> Downstream<I> {
         self.timer.poll_at(cx, self.core.io.now(), deadline).map(|()| Expiry::Deadline)
     }
 
-    /// Waits for the first bytes of a head; false when there will be none. Holds no buffer while it waits.
-    async fn first_bytes(&mut self) -> bool {
+    /// Ready when the first bytes of a head are there; false when there will be none. Holds no buffer while it waits.
+    fn poll_first_bytes(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<bool> {
         if !self.inbound.is_empty() {
-            return true;
+            return Poll::Ready(true);
         }
-        let plan = self.core.plan();
-        let timeouts = &plan.listeners[self.listener.index()].timeouts;
-        let deadline = self.core.io.now().after(if self.is_first { timeouts.head } else { timeouts.idle });
-        drop(plan);
-        match self.read(deadline, true).await {
+        self.poll_bytes(cx, deadline, true).map(|read| match read {
             Read::Bytes => true,
             // A request may have come since the kernel was asked last.
             Read::Draining => {
@@ -137,7 +213,7 @@ impl<I: Io> Downstream<I> {
                 self.stream.try_read(&mut self.inbound).is_ok_and(|count| count > 0)
             }
             Read::End | Read::Expired => false,
-        }
+        })
     }
 
     /// Reads the rest of a head and parses it.
@@ -154,7 +230,7 @@ impl<I: Io> Downstream<I> {
                 Ok(Progress::Partial) => {}
             }
             seen = self.inbound.len();
-            match self.read(deadline, false).await {
+            match poll_fn(|cx| self.poll_bytes(cx, deadline, false)).await {
                 Read::Bytes => {}
                 Read::Expired => {
                     return Arrival::Refused(Fault::new(Kind::HeadTimeout, Stage::ReadHead, "timeouts.head is over"));
@@ -164,23 +240,34 @@ impl<I: Io> Downstream<I> {
         }
     }
 
-    async fn read(&mut self, deadline: Instant, ends_on_drain: bool) -> Read {
-        poll_fn(|cx| {
-            if self.stream.poll_readable(cx).is_ready() {
-                make_room(&mut self.inbound, &self.core);
-                match self.stream.poll_read(cx, &mut self.inbound) {
-                    Poll::Ready(Ok(count)) if count > 0 => return Poll::Ready(Read::Bytes),
-                    Poll::Ready(_) => return Poll::Ready(Read::End),
-                    Poll::Pending => {}
-                }
+    /// Ready when bytes came, or when none will.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, deadline: Instant, ends_on_drain: bool) -> Poll<Read> {
+        if self.stream.poll_readable(cx).is_ready() {
+            make_room(&mut self.inbound, &self.core);
+            match self.stream.poll_read(cx, &mut self.inbound) {
+                Poll::Ready(Ok(count)) if count > 0 => return Poll::Ready(Read::Bytes),
+                Poll::Ready(_) => return Poll::Ready(Read::End),
+                Poll::Pending => {}
             }
-            self.seat.remember(cx.waker());
-            if ends_on_drain && self.core.phase() != Phase::Serving {
-                return Poll::Ready(Read::Draining);
-            }
-            self.poll_expiry(cx, deadline).map(|_| Read::Expired)
-        })
-        .await
+        }
+        self.core.remember(self.seat, cx.waker());
+        if ends_on_drain && self.core.phase() != Phase::Serving {
+            return Poll::Ready(Read::Draining);
+        }
+        self.poll_expiry(cx, deadline).map(|_| Read::Expired)
+    }
+
+    /// Moves a usual head into a small buffer: it is still needed, but only some lines of the cache for each exchange in
+    /// flight, and the buffer that the kernel fills is the same hot one for all.
+    pub fn shrink(&mut self) {
+        if self.inbound.capacity() == SMALL_BYTES || self.inbound.len() > SMALL_BYTES {
+            return;
+        }
+        let buffers = &mut *self.core.buffers.borrow_mut();
+        let mut small = buffers.small();
+        let is_whole = small.append(self.inbound.data());
+        debug_assert!(is_whole, "it was measured before");
+        buffers.give(std::mem::replace(&mut self.inbound, small));
     }
 
     /// Makes ready for the next head: what came behind this exchange stays, in whichever buffer it is.
@@ -202,7 +289,7 @@ impl<I: Io> Downstream<I> {
         let deadline = self.core.io.now().after(limits::LINGER_TIME);
         let mut left = limits::DRAIN_BYTES as usize * 4;
         self.inbound.clear();
-        while self.read(deadline, false).await == Read::Bytes {
+        while poll_fn(|cx| self.poll_bytes(cx, deadline, false)).await == Read::Bytes {
             let count = self.inbound.len();
             if count >= left {
                 return;
@@ -212,10 +299,17 @@ impl<I: Io> Downstream<I> {
         }
     }
 
-    fn end(mut self) {
+    /// Gives back what the connection has.
+    fn end(&mut self) {
         let buffers = &mut *self.core.buffers.borrow_mut();
         buffers.give(std::mem::take(&mut self.inbound));
         buffers.give(std::mem::take(&mut self.ahead));
+    }
+}
+
+impl<I: Io> Drop for Downstream<I> {
+    fn drop(&mut self) {
+        self.core.leave(self.seat, self.listener, self.peer.ip().to_canonical());
     }
 }
 

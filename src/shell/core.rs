@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Waker;
 
-use super::buffers::Buffers;
+use super::buffers::{Buffers, Spares};
 use super::io::Io;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::Serving;
 use super::stage::Stage;
+use super::work::Drafts;
 use crate::proto::h1::encode::{DATE_BYTES, date};
 use crate::words::fault::Kind;
 use crate::words::ids::{CoreId, ListenerId};
@@ -38,6 +39,8 @@ pub struct Core<I: Io> {
     pub link: SharedLink,
     /// Spare buffers.
     pub buffers: RefCell<Buffers>,
+    /// Where heads are drafted.
+    pub drafts: RefCell<Drafts>,
     serving: RefCell<Rc<RefCell<Serving<I::Stream>>>>,
     plan: RefCell<Rc<SharedPlan>>,
     phase: Cell<Phase>,
@@ -46,7 +49,7 @@ pub struct Core<I: Io> {
     log: RefCell<Vec<u8>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     in_flight: Cell<u64>,
-    stages: RefCell<Vec<Stage<I>>>,
+    stages: RefCell<Spares<Stage<I>>>,
 }
 
 /// Spare stages kept.
@@ -57,19 +60,17 @@ const STAGES_SPARE: usize = 1024;
 struct Connections {
     /// Wakers by slot; a free slot is `None`.
     wakers: Vec<Option<Waker>>,
-    free: Vec<usize>,
+    free: Vec<u32>,
     open: usize,
     by_listener: Vec<u64>,
     by_address: HashMap<IpAddr, u64>,
 }
 
-/// A connection's place in its core; gives it back when dropped.
-pub struct Seat<I: Io> {
-    core: Rc<Core<I>>,
-    slot: usize,
-    listener: ListenerId,
-    address: IpAddr,
-}
+/// A connection's place in its core, until [`Core::leave`]. It does not give itself back: that would take a copy of all
+/// that its connection knows already.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seat(u32);
 
 impl<I: Io> Core<I> {
     /// A core that serves `plan`.
@@ -80,6 +81,7 @@ impl<I: Io> Core<I> {
             io,
             id,
             buffers: RefCell::default(),
+            drafts: RefCell::default(),
             serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
                 SharedPlan::clone(&plan),
                 SharedLink::clone(&link),
@@ -149,7 +151,7 @@ impl<I: Io> Core<I> {
     ///
     /// # Errors
     /// Which limit is reached.
-    pub fn seat(self: &Rc<Self>, listener: ListenerId, address: IpAddr) -> Result<Seat<I>, Kind> {
+    pub fn seat(&self, listener: ListenerId, address: IpAddr) -> Result<Seat, Kind> {
         let plan = self.plan();
         let limits = plan.listeners[listener.index()].limits;
         let connections = &mut *self.connections.borrow_mut();
@@ -165,25 +167,52 @@ impl<I: Io> Core<I> {
         connections.open += 1;
         let slot = connections.free.pop().unwrap_or_else(|| {
             connections.wakers.push(None);
-            connections.wakers.len() - 1
+            u32::try_from(connections.wakers.len() - 1).expect("descriptors are fewer than 2^32")
         });
         self.serving().borrow_mut().meter.opened(listener);
         Row::store(&self.link.row.connections, connections.open as u64);
         Row::add(&self.link.row.accepted, 1);
-        Ok(Seat { core: Rc::clone(self), slot, listener, address })
+        Ok(Seat(slot))
+    }
+
+    /// Says how to wake the connection's task when the core's phase changes.
+    pub fn remember(&self, seat: Seat, waker: &Waker) {
+        let slot = &mut self.connections.borrow_mut().wakers[seat.0 as usize];
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    /// Takes back the place that `listener` and `address` were given.
+    pub fn leave(&self, seat: Seat, listener: ListenerId, address: IpAddr) {
+        let connections = &mut *self.connections.borrow_mut();
+        connections.wakers[seat.0 as usize] = None;
+        connections.free.push(seat.0);
+        connections.open -= 1;
+        connections.by_listener[listener.index()] -= 1;
+        if let Some(of_address) = connections.by_address.get_mut(&address) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                connections.by_address.remove(&address);
+            }
+        }
+        self.serving().borrow_mut().meter.closed(listener);
+        Row::store(&self.link.row.connections, connections.open as u64);
     }
 
     /// A stage for an exchange.
     pub fn stage(&self) -> Stage<I> {
-        self.stages.borrow_mut().pop().unwrap_or_default()
+        self.stages.borrow_mut().take().unwrap_or_default()
     }
 
     /// Takes a stage back whose exchange is over.
     pub fn give_stage(&self, stage: Stage<I>) {
-        let stages = &mut *self.stages.borrow_mut();
-        if stages.len() < STAGES_SPARE {
-            stages.push(stage);
-        }
+        self.stages.borrow_mut().give(stage, STAGES_SPARE);
+    }
+
+    /// Frees the buffers, workspaces and stages that were not needed since the last call, and says how many those are.
+    pub fn trim(&self) -> usize {
+        self.buffers.borrow_mut().trim() + self.stages.borrow_mut().trim()
     }
 
     /// `Date` of now (RFC 9110 6.6.1), formatted once a second.
@@ -229,33 +258,5 @@ impl<I: Io> Core<I> {
     fn wake_all(&self) {
         let wakers: Vec<Waker> = self.connections.borrow().wakers.iter().flatten().cloned().collect();
         wakers.iter().for_each(Waker::wake_by_ref);
-    }
-}
-
-impl<I: Io> Seat<I> {
-    /// Says how to wake the connection's task when the core's phase changes.
-    pub fn remember(&self, waker: &Waker) {
-        let slot = &mut self.core.connections.borrow_mut().wakers[self.slot];
-        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *slot = Some(waker.clone());
-        }
-    }
-}
-
-impl<I: Io> Drop for Seat<I> {
-    fn drop(&mut self) {
-        let connections = &mut *self.core.connections.borrow_mut();
-        connections.wakers[self.slot] = None;
-        connections.free.push(self.slot);
-        connections.open -= 1;
-        connections.by_listener[self.listener.index()] -= 1;
-        if let Some(of_address) = connections.by_address.get_mut(&self.address) {
-            *of_address -= 1;
-            if *of_address == 0 {
-                connections.by_address.remove(&self.address);
-            }
-        }
-        self.core.serving().borrow_mut().meter.closed(self.listener);
-        Row::store(&self.core.link.row.connections, connections.open as u64);
     }
 }

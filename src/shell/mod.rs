@@ -4,6 +4,7 @@
 //! over it.
 
 pub mod accept;
+pub mod again;
 pub mod body;
 pub mod buffer;
 pub mod buffers;

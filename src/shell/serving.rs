@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::io::Stream;
 use super::mail::{Report, SharedLink, SharedPlan};
 use crate::plan::{Address, Plan};
+use crate::policy::again::Tries;
 use crate::policy::balance::Balancer;
 use crate::policy::meter::Meter;
 use crate::words::ids::UpstreamId;
@@ -106,6 +107,13 @@ impl<S: Stream> Serving<S> {
     /// Chooses an endpoint of `upstream`; `None` when none takes requests. `random` decides where chance does.
     pub fn choose(&mut self, upstream: UpstreamId, random: u64) -> Option<Choice> {
         let endpoint = self.upstreams[upstream.index()].balancer.next(random)?;
+        Some(Choice { upstream, endpoint })
+    }
+
+    /// As [`Serving::choose`], among the endpoints that `tries` does not exclude.
+    pub fn choose_but(&mut self, upstream: UpstreamId, tries: &Tries, random: u64) -> Option<Choice> {
+        let balancer = &mut self.upstreams[upstream.index()].balancer;
+        let endpoint = balancer.next_but(|endpoint| tries.excludes(endpoint), random)?;
         Some(Choice { upstream, endpoint })
     }
 

@@ -38,13 +38,13 @@ impl<I: Io> Stage<I> {
         Self { wings, play }
     }
 
-    /// Reads a head from `downstream` and runs its exchange; the stage must be empty.
-    pub async fn run(&mut self, downstream: Box<Downstream<I>>) -> Exit<I> {
+    /// Lets `downstream` enter; the stage must be empty.
+    pub fn enter(&mut self, downstream: Box<Downstream<I>>) {
         self.wings.entering.set(Some(downstream));
-        poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Exit<I>> {
+    /// Reads a head from the connection that entered and runs its exchange.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Exit<I>> {
         let play = self.play.as_mut().poll(cx);
         debug_assert!(play.is_pending(), "the play goes on");
         self.wings.leaving.take().map_or(Poll::Pending, Poll::Ready)

@@ -133,7 +133,7 @@ async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(),
         if now >= sweep {
             sweep = now.after(SWEEP_EVERY);
             core.serving().borrow_mut().sweep(now);
-            if core.buffers.borrow_mut().trim() >= RELEASE_FROM {
+            if core.trim() >= RELEASE_FROM {
                 release_memory();
             }
         }

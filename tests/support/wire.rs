@@ -127,6 +127,11 @@ impl Wire {
         }
     }
 
+    /// True when something was received that is not understood yet.
+    pub fn has_more(&self) -> bool {
+        !self.received.is_empty()
+    }
+
     /// Reads a start line and its fields.
     pub fn head(&mut self) -> Result<Head> {
         let start = self.line()?;

@@ -164,6 +164,8 @@ impl Link {
     fn be_reset(&self, world: &World, side: usize) {
         let mut inbound = self.pipes[side].borrow_mut();
         inbound.is_reset = true;
+        // What is still under way finds no connection any more; behind a gap it would look like another's bytes.
+        inbound.under_way.clear();
         if !world.draw(|random| random.chance(world.inner.weather.kind_resets)) {
             inbound.arrived.clear();
         }

@@ -4,11 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use monoio::io::Canceller;
 use monoio::net::TcpListener;
 
+use super::ready::ReadySet;
 use super::stream::UringStream;
 use crate::shell::io::Listener;
 
@@ -17,6 +19,7 @@ pub struct UringListener {
     socket: TcpListener,
     canceller: RefCell<Canceller>,
     is_cancelled: Cell<bool>,
+    ready: Rc<ReadySet>,
     /// On epoll, one accept at a time: the driver keeps one waker per socket, so of several that wait it would wake one
     /// when they are cancelled, and the others never.
     turn: Option<Turns>,
@@ -56,13 +59,14 @@ impl Drop for Turn<'_> {
 }
 
 impl UringListener {
-    pub(super) fn new(socket: std::net::TcpListener) -> io::Result<Self> {
+    pub(super) fn new(socket: std::net::TcpListener, ready: Rc<ReadySet>) -> io::Result<Self> {
         // monoio's ring wants blocking sockets, its epoll driver non-blocking ones.
         socket.set_nonblocking(monoio::utils::is_legacy())?;
         Ok(Self {
             socket: TcpListener::from_std(socket)?,
             canceller: RefCell::new(Canceller::new()),
             is_cancelled: Cell::new(false),
+            ready,
             turn: monoio::utils::is_legacy().then(Turns::default),
         })
     }
@@ -81,7 +85,7 @@ impl Listener for UringListener {
         }
         let handle = self.canceller.borrow().handle();
         match self.socket.cancelable_accept(handle).await {
-            Ok((stream, peer)) => Ok((UringStream::new(stream), peer)),
+            Ok((stream, peer)) => Ok((UringStream::new(stream, &self.ready)?, peer)),
             Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Err(io::ErrorKind::Interrupted.into()),
             Err(error) => Err(error),
         }

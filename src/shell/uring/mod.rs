@@ -2,10 +2,12 @@
 //!
 //! All that is particular to monoio stays in this folder. Its known edges and the cure for each:
 //! a panic in a task would end the core (`spawn` catches it); a task that wakes itself starves the others (`spawn`
-//! puts the wake off); a dropped accept loses a connection (`listener` cancels and waits); a dropped read loses data
-//! (`stream` only waits in the ring, and reads when something is there).
+//! puts the wake off); a dropped accept loses a connection (`listener` cancels and waits); a dropped read loses data,
+//! and each wait for readiness is an operation (`ready` waits for all streams at once, and `stream` reads when something
+//! is there).
 
 mod listener;
+mod ready;
 mod runtime;
 mod slot;
 mod spawn;
@@ -25,8 +27,10 @@ use crate::plan::Address;
 use crate::words::time::{Instant, Wall};
 
 pub use listener::UringListener;
+use ready::ReadySet;
 pub use runtime::{Preference, RingFlags, Runtime};
 pub use stream::UringStream;
+use timer::Deadlines;
 pub use timer::UringTimer;
 
 /// The shell of one core. Cloning it clones a handle.
@@ -47,8 +51,10 @@ struct Shared {
     is_stopped: Cell<bool>,
     /// State of the random generator.
     random: Cell<u64>,
-    /// Tasks whose wake was put off.
-    deferred: spawn::Deferred,
+    /// Streams that have something, and tasks whose wake was put off.
+    ready: Rc<ReadySet>,
+    /// Tasks that wait for a time.
+    deadlines: Rc<Deadlines>,
     /// Panics that cost a task.
     panics: Cell<u64>,
 }
@@ -70,7 +76,8 @@ impl Uring {
     /// Ends the core's event loop once the run queue is empty. Tasks that still wait then are dropped with it.
     pub fn stop(&self) {
         self.shared.is_stopped.set(true);
-        self.shared.deferred.end();
+        self.shared.ready.end();
+        self.shared.deadlines.end();
         self.shared.main.wake_by_ref();
     }
 
@@ -79,7 +86,7 @@ impl Uring {
     /// # Errors
     /// When the driver cannot register it.
     pub fn listener(&self, socket: std::net::TcpListener) -> io::Result<UringListener> {
-        UringListener::new(socket)
+        UringListener::new(socket, Rc::clone(&self.shared.ready))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is where the clocks are read")]
@@ -127,10 +134,10 @@ impl Io for Uring {
     }
 
     fn timer(&self) -> UringTimer {
-        UringTimer::new(self.shared.start)
+        UringTimer::new(Rc::clone(&self.shared.deadlines))
     }
 
     fn connect(&self, address: &Address) -> impl Future<Output = io::Result<UringStream>> {
-        stream::connect(address)
+        stream::connect(address, Rc::clone(&self.shared.ready))
     }
 }

@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
-use super::{Shared, Uring, spawn};
+use super::ready::ReadySet;
+use super::timer::Deadlines;
+use super::{Shared, Uring, spawn, timer};
 
 /// Which driver to use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -73,10 +75,10 @@ impl Runtime {
     /// Runs `first`, and everything it spawns, until [`Uring::stop`].
     ///
     /// # Errors
-    /// When the socket pair of the deferred wakes cannot be made.
+    /// When the set of ready streams cannot be made.
     pub fn run<F: Future<Output = ()> + 'static>(self, first: impl FnOnce(Uring) -> F) -> io::Result<()> {
-        let deferred = spawn::Deferred::new()?;
-        let main = Main { shell: None, deferred: Some(deferred), first: Some(first), seed: random_seed() };
+        let ready = ReadySet::new()?;
+        let main = Main { shell: None, ready: Some(ready), first: Some(first), seed: random_seed() };
         match self.driver {
             Driver::Ring(mut runtime) => runtime.block_on(main),
             Driver::Epoll(mut runtime) => runtime.block_on(main),
@@ -134,7 +136,7 @@ fn ring(flags: RingFlags, entries: u32) -> io::Result<monoio::Runtime<TimeDriver
 /// The future that monoio polls when its run queue is empty: the end of a loop turn.
 struct Main<S> {
     shell: Option<Uring>,
-    deferred: Option<spawn::Deferred>,
+    ready: Option<ReadySet>,
     first: Option<S>,
     seed: u64,
 }
@@ -152,29 +154,40 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(shell) = &self.shell {
             shell.shared.turn.set(None);
-            let is_over = shell.shared.is_stopped.get() && shell.shared.deferred.is_ended();
+            let shared = &shell.shared;
+            let is_over = shared.is_stopped.get() && shared.ready.is_ended() && shared.deadlines.is_over();
             return if is_over { Poll::Ready(()) } else { Poll::Pending };
         }
-        let (Some(first), Some(deferred)) = (self.first.take(), self.deferred.take()) else {
+        let (Some(first), Some(ready)) = (self.first.take(), self.ready.take()) else {
             unreachable!("the first poll finds both and makes the shell");
         };
-        let shell = Uring { shared: Rc::new(shared(cx, deferred, self.seed)) };
-        drop(monoio::spawn(spawn::serve_deferred(Rc::clone(&shell.shared))));
+        let shell = Uring { shared: Rc::new(shared(cx, ready, self.seed)) };
+        drop(monoio::spawn(serve_ready(Rc::clone(&shell.shared))));
+        drop(monoio::spawn(timer::keep(shell.clone())));
         spawn::spawn(&shell.shared, first(shell.clone()));
         self.shell = Some(shell);
         Poll::Pending
     }
 }
 
+/// The task behind all readiness. It is the shell's own, and not wrapped like the others: it must not wait for itself.
+async fn serve_ready(shared: Rc<Shared>) {
+    let served = shared.ready.serve().await;
+    debug_assert!(served.is_ok(), "a set of our own does not fail: {served:?}");
+    shared.main.wake_by_ref();
+}
+
 #[expect(clippy::disallowed_methods, reason = "the zero of this core's clock")]
-fn shared(cx: &Context<'_>, deferred: spawn::Deferred, seed: u64) -> Shared {
+fn shared(cx: &Context<'_>, ready: ReadySet, seed: u64) -> Shared {
+    let start = std::time::Instant::now();
     Shared {
-        start: std::time::Instant::now(),
+        start,
         turn: Cell::new(None),
         main: cx.waker().clone(),
         is_stopped: Cell::new(false),
         random: Cell::new(seed),
-        deferred,
+        ready: Rc::new(ready),
+        deadlines: Rc::new(Deadlines::new(start)),
         panics: Cell::new(0),
     }
 }

@@ -5,23 +5,19 @@
 //! each task has a waker of ours, which notices such a wake; it is put off until the loop has been through the kernel.
 #![expect(unsafe_code, reason = "builds a waker over a reference count of this thread and pins a field")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
-
-use monoio::io::AsyncReadRent;
-use monoio::net::UnixStream;
 
 use super::Shared;
 
 /// Runs `task` on this core's queue.
 pub(super) fn spawn(shared: &Rc<Shared>, task: impl Future<Output = ()> + 'static) {
     let bell = Rc::new(Bell {
-        outer: RefCell::new(None),
+        outer: Cell::new(None),
         is_polling: Cell::new(false),
         is_woken: Cell::new(false),
         thread: thread_mark(),
@@ -55,7 +51,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
         match polled {
             Ok(Poll::Pending) => {
                 if bell.is_woken.take() {
-                    shared.deferred.put_off(cx.waker().clone());
+                    shared.ready.put_off(cx.waker().clone());
                 }
                 Poll::Pending
             }
@@ -92,7 +88,7 @@ pub(super) fn spend(cx: &Context<'_>) -> Poll<()> {
 
 /// Where the wakes of one task arrive.
 struct Bell {
-    outer: RefCell<Option<Waker>>,
+    outer: Cell<Option<Waker>>,
     is_polling: Cell<bool>,
     is_woken: Cell<bool>,
     thread: *const u8,
@@ -100,17 +96,16 @@ struct Bell {
 
 impl Bell {
     fn remember(&self, waker: &Waker) {
-        let mut outer = self.outer.borrow_mut();
-        if !outer.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *outer = Some(waker.clone());
-        }
+        let known = self.outer.take().filter(|known| known.will_wake(waker));
+        self.outer.set(known.or_else(|| Some(waker.clone())));
     }
 
     fn ring(&self) {
         if self.is_polling.get() {
             self.is_woken.set(true);
-        } else if let Some(outer) = &*self.outer.borrow() {
+        } else if let Some(outer) = self.outer.take() {
             outer.wake_by_ref();
+            self.outer.set(Some(outer));
         }
     }
 
@@ -179,77 +174,4 @@ unsafe fn drop_raw(bell: *const ()) {
         bell_at(bell);
         Rc::decrement_strong_count(bell.cast::<Bell>());
     }
-}
-
-/// Wakes that wait until the loop has been through the kernel once.
-///
-/// A byte written to a socket pair ends a read of ours, and a read can only end in the kernel: in the ring by a
-/// completion that is reaped when the loop parks, in epoll by an event.
-pub(super) struct Deferred {
-    waiting: RefCell<Vec<Waker>>,
-    is_kicked: Cell<bool>,
-    kick: std::os::unix::net::UnixStream,
-    /// Taken by the task that waits for kicks.
-    kicked: Cell<Option<std::os::unix::net::UnixStream>>,
-    /// That task is over.
-    is_ended: Cell<bool>,
-}
-
-impl Deferred {
-    pub(super) fn new() -> io::Result<Self> {
-        let (kick, kicked) = std::os::unix::net::UnixStream::pair()?;
-        Ok(Self {
-            waiting: RefCell::default(),
-            is_kicked: Cell::new(false),
-            kick,
-            kicked: Cell::new(Some(kicked)),
-            is_ended: Cell::new(false),
-        })
-    }
-
-    fn put_off(&self, waker: Waker) {
-        self.waiting.borrow_mut().push(waker);
-        if !self.is_kicked.replace(true) {
-            let written = io::Write::write(&mut &self.kick, &[0]);
-            debug_assert!(written.is_ok(), "one byte always fits an empty socket pair");
-        }
-    }
-
-    /// Ends the task that waits for kicks. A task left waiting would keep its ring alive, and the ring the task.
-    pub(super) fn end(&self) {
-        // It fails only when the other end is gone, and the task with it.
-        drop(self.kick.shutdown(std::net::Shutdown::Both));
-    }
-
-    pub(super) fn is_ended(&self) -> bool {
-        self.is_ended.get()
-    }
-
-    /// Wakes what was put off, kick by kick, until [`Deferred::end`].
-    async fn serve(&self) -> io::Result<()> {
-        let kicked = self.kicked.take().expect("one task serves the deferred");
-        kicked.set_nonblocking(monoio::utils::is_legacy())?;
-        let mut kicked = UnixStream::from_std(kicked)?;
-        let mut byte = vec![0; 1];
-        let mut woken = Vec::new();
-        loop {
-            let (read, back) = kicked.read(byte).await;
-            byte = back;
-            if read? == 0 {
-                return Ok(());
-            }
-            self.is_kicked.set(false);
-            std::mem::swap(&mut woken, &mut *self.waiting.borrow_mut());
-            woken.drain(..).for_each(Waker::wake);
-        }
-    }
-}
-
-/// The task behind the deferred wakes. It is the shell's own, and not wrapped like the others: it must not wait for
-/// itself.
-pub(super) async fn serve_deferred(shared: Rc<Shared>) {
-    let served = shared.deferred.serve().await;
-    debug_assert!(served.is_ok(), "a socket pair of our own does not fail: {served:?}");
-    shared.deferred.is_ended.set(true);
-    shared.main.wake_by_ref();
 }

@@ -1,9 +1,8 @@
-//! Streams: waits and writes in flight stay with their stream; a write holds its buffer until the kernel is done with it.
-#![expect(unsafe_code, reason = "hands buffers to the kernel and shares one socket between a read and a write")]
+//! Streams: bytes move at once when they can; a write that must wait stays with its stream and holds its buffer.
+#![expect(unsafe_code, reason = "passes the ownership of descriptors and hands buffers to the kernel")]
 
-use std::cell::UnsafeCell;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -11,29 +10,40 @@ use bytes::{Buf, Bytes};
 use monoio::buf::IoBuf;
 use monoio::io::AsyncWriteRent;
 use monoio::net::{TcpStream, UnixStream};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use super::ready::{Place, ReadySet};
 use super::slot::Slot;
 use super::spawn::spend;
 use crate::plan::Address;
 use crate::shell::buffer::Buffer;
 use crate::shell::io::Stream;
 
-/// A TCP or Unix stream. Dropping it closes the socket; what is in flight is cancelled.
+/// A TCP or Unix stream. Dropping it closes the socket; a write in flight is cancelled.
 ///
-/// The ring waits; the bytes move by `send` and `recv` at once when they can. A receive in the ring would be tried when
-/// it is submitted, fail, and be tried again; and it would hold a buffer for as long as the connection is idle.
+/// Bytes move by `send` and `recv` at once when they can. What a socket does not take is written by the ring, which
+/// holds it until then.
 pub struct UringStream {
-    /// `None` only while dropping.
-    socket: Option<Socket>,
-    readiness: Slot<io::Result<()>>,
-    /// Something is likely to be there to read.
-    is_ready: bool,
-    write: Slot<(io::Result<usize>, Outbound)>,
+    socket: Socket,
+    place: Place,
+    ready: Rc<ReadySet>,
+    write: Slot<Written>,
     progress: u64,
 }
 
-/// One socket for a wait and a write at the same time.
-type Socket = Rc<UnsafeCell<TcpStream>>;
+/// Who owns the socket.
+enum Socket {
+    /// The stream.
+    Here(OwnedFd),
+    /// The write in flight.
+    Lent(RawFd),
+    /// Nobody: the driver did not take it for a write, and it is closed.
+    Lost,
+}
+
+/// What a write in flight comes back with.
+type Written = (io::Result<usize>, Outbound, TcpStream);
 
 /// What a write in flight holds.
 enum Outbound {
@@ -42,42 +52,39 @@ enum Outbound {
 }
 
 impl UringStream {
-    pub(super) fn new(socket: TcpStream) -> Self {
-        Self {
-            socket: Some(Rc::new(UnsafeCell::new(socket))),
-            readiness: Slot::new(),
-            is_ready: false,
-            write: Slot::new(),
-            progress: 0,
+    /// Takes over `socket`, of whichever family: only what all of them can is asked of it.
+    ///
+    /// # Errors
+    /// When the set takes no more streams.
+    pub(super) fn new(socket: impl IntoRawFd, ready: &Rc<ReadySet>) -> io::Result<Self> {
+        // SAFETY: the descriptor was just given up by its only owner.
+        let socket = unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) };
+        let place = ready.enter(socket.as_fd())?;
+        let socket = Socket::Here(socket);
+        Ok(Self { socket, place, ready: Rc::clone(ready), write: Slot::new(), progress: 0 })
+    }
+
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        match &self.socket {
+            Socket::Here(socket) => Ok(socket.as_fd()),
+            // SAFETY: the write in flight keeps the socket open, and it lives as long as this borrow of its stream.
+            Socket::Lent(number) => Ok(unsafe { BorrowedFd::borrow_raw(*number) }),
+            Socket::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    fn socket(&self) -> &Socket {
-        self.socket.as_ref().expect("the socket leaves its stream only on drop")
-    }
-
-    fn raw_fd(&self) -> i32 {
-        // SAFETY: reads the descriptor number; no reference outlives the expression.
-        unsafe { (*self.socket().get()).as_raw_fd() }
-    }
-
-    fn start_wait(&mut self) {
-        let socket = Rc::clone(self.socket());
-        self.readiness.start(async move {
-            // SAFETY: monoio declares `Split` for `TcpStream`: a wait for bytes and a write may run side by side, since
-            // each only clones the descriptor's handle. The clone above keeps the socket.
-            let stream = unsafe { &*socket.get() };
-            stream.readable(false).await
-        });
-    }
-
-    fn start_write(&mut self, outbound: Outbound) {
-        let socket = Rc::clone(self.socket());
+    fn start_write(&mut self, outbound: Outbound) -> io::Result<()> {
+        let Socket::Here(socket) = std::mem::replace(&mut self.socket, Socket::Lost) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let number = socket.as_raw_fd();
+        let mut stream = TcpStream::from_std(std::net::TcpStream::from(socket))?;
+        self.socket = Socket::Lent(number);
         self.write.start(async move {
-            // SAFETY: as in `start_wait`; `Slot` admits one write.
-            let stream = unsafe { &mut *socket.get() };
-            stream.write(outbound).await
+            let (result, outbound) = stream.write(outbound).await;
+            (result, outbound, stream)
         });
+        Ok(())
     }
 
     /// Sends what the socket takes at once.
@@ -85,17 +92,14 @@ impl UringStream {
     /// Nearly every message fits, and then it is out without an operation, its completion, and the task's second poll:
     /// a system call is cheaper than those.
     fn send_now<T: Source>(&mut self, from: &mut T) -> io::Result<()> {
-        let bytes = from.bytes();
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: the descriptor is open as long as `self` is, and the range is that of a live slice.
-        let sent = unsafe { libc::send(self.raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
-        match usize::try_from(sent) {
+        match rustix::net::send(self.descriptor()?, from.bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(count) => {
                 self.progress += count as u64;
                 from.consume(count);
                 Ok(())
             }
-            Err(_) => Some(io::Error::last_os_error()).filter(|error| !is_passing(error)).map_or(Ok(()), Err),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -110,9 +114,11 @@ impl UringStream {
                 if from.bytes().is_empty() {
                     return Poll::Ready(Ok(()));
                 }
-                self.start_write(from.take());
+                self.start_write(from.take())?;
             }
-            let (result, outbound) = ready!(self.write.poll(cx));
+            let (result, outbound, stream) = ready!(self.write.poll(cx));
+            // SAFETY: the descriptor was just given up by its only owner.
+            self.socket = Socket::Here(unsafe { OwnedFd::from_raw_fd(stream.into_raw_fd()) });
             from.put_back(outbound);
             match result {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -129,16 +135,7 @@ impl UringStream {
 
 impl Stream for UringStream {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_ready {
-            return Poll::Ready(());
-        }
-        if !self.readiness.is_in_flight() {
-            self.start_wait();
-        }
-        // An error of the wait is one of the socket: the read will meet it.
-        let _: io::Result<()> = ready!(self.readiness.poll(cx));
-        self.is_ready = true;
-        Poll::Ready(())
+        self.ready.poll(self.place, cx)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
@@ -154,23 +151,23 @@ impl Stream for UringStream {
 
     fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize> {
         debug_assert!(into.room() > 0, "a read needs room");
-        let descriptor = self.raw_fd();
         let room = into.free_mut();
         let size = room.len();
-        // SAFETY: the descriptor is open as long as `self` is, and the range is that of a live, exclusive slice.
-        let received = unsafe { libc::recv(descriptor, room.as_mut_ptr().cast(), size, libc::MSG_DONTWAIT) };
-        match usize::try_from(received) {
-            Ok(count) => {
+        match rustix::net::recv(self.descriptor()?, room, RecvFlags::DONTWAIT) {
+            Ok((_, count)) => {
                 into.commit(count);
                 self.progress += count as u64;
                 // What filled the buffer has more behind it, and the end stays the end.
-                self.is_ready = count == size || count == 0;
+                if count < size && count > 0 {
+                    self.ready.drained(self.place);
+                }
                 Ok(count)
             }
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                self.is_ready = error.kind() == io::ErrorKind::Interrupted;
-                Err(error)
+            Err(error) => {
+                if error == Errno::AGAIN {
+                    self.ready.drained(self.place);
+                }
+                Err(error.into())
             }
         }
     }
@@ -192,54 +189,42 @@ impl Stream for UringStream {
     }
 
     fn shut_write(&mut self) {
-        // SAFETY: the descriptor is open as long as `self` is. A socket whose peer is gone refuses, which changes nothing.
-        unsafe { libc::shutdown(self.raw_fd(), libc::SHUT_WR) };
+        // A socket whose peer is gone refuses, which changes nothing.
+        if let Ok(socket) = self.descriptor() {
+            let _: Result<(), Errno> = rustix::net::shutdown(socket, Shutdown::Write);
+        }
     }
 
     fn abort(&mut self) {
         // connect(2): AF_UNSPEC dissolves the association, for TCP at once and by a reset; SO_LINGER would act only when
         // the last operation has let go of the socket, and a FIN would be before it.
-        let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
-        let size = size_of::<libc::sockaddr>() as libc::socklen_t;
-        // SAFETY: the descriptor is open as long as `self` is, and the address lives across the call and has that size.
-        unsafe { libc::connect(self.raw_fd(), &raw const nowhere, size) };
+        if let Ok(socket) = self.descriptor() {
+            let _: Result<(), Errno> = rustix::net::connect_unspec(socket);
+        }
     }
 }
 
 impl Drop for UringStream {
     fn drop(&mut self) {
-        if self.readiness.is_in_flight() || self.write.is_in_flight() {
-            // The operation holds the socket until its cancellation came back; end it for the peer now.
-            // SAFETY: the descriptor is open as long as `self` is.
-            unsafe { libc::shutdown(self.raw_fd(), libc::SHUT_RDWR) };
-            return;
+        if let (Socket::Lent(_), Ok(socket)) = (&self.socket, self.descriptor()) {
+            // The write holds the socket until its cancellation came back; end it for the peer now.
+            let _: Result<(), Errno> = rustix::net::shutdown(socket, Shutdown::Both);
+            self.ready.forget(socket);
         }
-        // monoio would close by a ring operation that it drops, boxes and cancels at once: two ring entries and an
-        // allocation against one system call.
-        if let Some(Ok(socket)) = self.socket.take().map(Rc::try_unwrap) {
-            let descriptor = socket.into_inner().into_raw_fd();
-            // SAFETY: the descriptor was just given up by its only owner.
-            drop(unsafe { std::os::fd::OwnedFd::from_raw_fd(descriptor) });
-        }
+        self.ready.leave(self.place);
     }
 }
 
 /// Connects to `address`. Never resolves a name.
-pub(super) async fn connect(address: &Address) -> io::Result<UringStream> {
-    let stream = match address {
+pub(super) async fn connect(address: &Address, ready: Rc<ReadySet>) -> io::Result<UringStream> {
+    match address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect_addr(*address).await?;
             stream.set_nodelay(true)?;
-            stream
+            UringStream::new(stream, &ready)
         }
-        Address::Unix(path) => {
-            let descriptor = UnixStream::connect(path).await?.into_raw_fd();
-            // SAFETY: the descriptor was just given up by its only owner. That it is no TCP socket does not matter:
-            // only send, recv and shutdown are asked of it.
-            TcpStream::from_std(unsafe { std::net::TcpStream::from_raw_fd(descriptor) })?
-        }
-    };
-    Ok(UringStream::new(stream))
+        Address::Unix(path) => UringStream::new(UnixStream::connect(path).await?, &ready),
+    }
 }
 
 /// Errors after which the same operation is simply started again.

@@ -145,6 +145,35 @@ fn a_wait_that_nobody_finishes_loses_nothing_and_holds_no_buffer() {
 }
 
 #[test]
+fn an_end_that_came_with_the_last_bytes_is_not_missed() {
+    on_each_driver(|io| async move {
+        let (mut ours, mut theirs) = pair(&io).await;
+        theirs.write_all(b"last words").unwrap();
+        drop(theirs);
+        sleep(&io, Duration::from_millis(2)).await;
+        let mut buffer = Buffer::with_capacity(4096);
+        assert_eq!(read(&mut ours, &mut buffer).await, 10, "a short read: nothing more is there but the end");
+        assert_eq!(read(&mut ours, &mut buffer).await, 0, "no event will come for it any more");
+    });
+}
+
+#[test]
+fn a_stream_in_the_place_of_another_begins_with_nothing() {
+    on_each_driver(|io| async move {
+        let (first, mut theirs) = pair(&io).await;
+        theirs.write_all(b"unread").unwrap();
+        sleep(&io, Duration::from_millis(2)).await;
+        drop(first);
+        let (mut second, mut theirs) = pair(&io).await;
+        let is_waiting = poll_fn(|cx| Poll::Ready(second.poll_readable(cx).is_pending())).await;
+        assert!(is_waiting, "what the other stream had is not its");
+        theirs.write_all(b"own").unwrap();
+        let mut buffer = Buffer::with_capacity(4096);
+        assert_eq!(read(&mut second, &mut buffer).await, 3);
+    });
+}
+
+#[test]
 fn a_write_dropped_by_its_waiter_goes_on_with_its_stream() {
     on_each_driver(|io| async move {
         let (mut ours, theirs) = pair(&io).await;
@@ -198,6 +227,42 @@ fn the_clock_stands_still_within_a_turn_and_goes_on_behind_it() {
         (0..1000).for_each(|_| assert_eq!(io.now(), now));
         sleep(&io, Duration::from_millis(1)).await;
         assert!(io.now() > now && io.now() < Instant::NEVER);
+    });
+}
+
+#[test]
+fn a_timer_that_moves_wakes_in_time_and_leaves_nothing_behind() {
+    on_each_driver(|io| async move {
+        let queued = io.shared.deadlines.len();
+        let (far, near) = (io.now().after(Duration::from_secs(3600)), io.now().after(Duration::from_millis(2)));
+        let mut timers = [io.timer(), io.timer()];
+        let are_waiting = poll_fn(|cx| {
+            let mut waits = timers.iter_mut().map(|timer| timer.poll_at(cx, io.now(), far).is_pending());
+            Poll::Ready(waits.all(|is_waiting| is_waiting))
+        });
+        assert!(are_waiting.await);
+        assert_eq!(io.shared.deadlines.len(), queued + 2);
+        poll_fn(|cx| timers[0].poll_at(cx, io.now(), near)).await;
+        assert!(io.now() >= near && io.now() < far);
+        assert_eq!(io.shared.deadlines.len(), queued + 1, "it has moved, and not doubled");
+        drop(timers);
+        assert_eq!(io.shared.deadlines.len(), queued);
+    });
+}
+
+#[test]
+fn a_timer_that_came_too_early_is_armed_again() {
+    on_each_driver(|io| async move {
+        let mut timer = io.timer();
+        let (soon, later) = (io.now().after(Duration::from_millis(1)), io.now().after(Duration::from_millis(4)));
+        let mut deadline = soon;
+        poll_fn(|cx| {
+            let polled = timer.poll_at(cx, io.now(), deadline);
+            deadline = later;
+            polled
+        })
+        .await;
+        assert!(io.now() >= later, "the deadline had moved on before it came");
     });
 }
 
