@@ -12,7 +12,10 @@ mod play;
 mod scenario;
 mod tags;
 
-use play::run;
+use std::time::Duration;
+
+use play::{perform, run};
+use scenario::Scenario;
 
 /// Runs every `SLICES`th seed from `slice` on.
 fn run_slice(slice: u64) {
@@ -65,6 +68,15 @@ const SLICES: u64 = 8;
 const TWICE_EVERY: u64 = 100;
 /// So many failing seeds tell enough.
 const FAILURES_MAX: usize = 10;
+
+#[test]
+fn a_drain_at_any_moment_of_a_pipeline_costs_no_answer_that_was_begun() {
+    for seed in 1..=200 {
+        let drain_at = Duration::from_millis(5 * (seed % 80));
+        let broken = perform(Scenario::of_a_drained_pipeline(seed, drain_at), seed, false).broken;
+        assert!(broken.is_empty(), "seed {seed}:\n{}", broken.join("\n"));
+    }
+}
 
 #[test]
 fn the_laws_hold_0() {

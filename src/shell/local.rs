@@ -147,7 +147,9 @@ fn head_length(message: &[u8]) -> usize {
 async fn finish<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Next {
     let has_unread = work.request.body != RequestBody::None || down.inbound.len() > work.request.bytes;
     if story.must_close.get() || down.core.phase() != Phase::Serving {
-        return if has_unread || story.record.fault.is_some() { Next::Linger } else { Next::Close };
+        // RFC 9112 9.6: what the client may still send must not reset the answer away.
+        let may_send = has_unread || work.request.is_persistent || story.record.fault.is_some();
+        return if may_send { Next::Linger } else { Next::Close };
     }
     match drain(down, work, story).await {
         Ok(()) => Next::Keep,

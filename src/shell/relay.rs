@@ -70,6 +70,8 @@ pub async fn relay<I: Io>(
     match sent {
         Err(fault) => broken(down, story, framing, fault),
         Ok(()) if !upload.is_done || upload.is_broken => Next::Linger,
+        // RFC 9112 9.6: a client that was not told before may have sent more; closing over it would reset the answer away.
+        Ok(()) if story.must_close.get() && work.request.is_persistent => Next::Linger,
         Ok(()) if story.must_close.get() => Next::Close,
         Ok(()) => Next::Keep,
     }

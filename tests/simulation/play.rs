@@ -47,7 +47,11 @@ pub struct Mail {
 
 /// Runs the scenario of `seed`.
 pub fn run(seed: u64, is_printed: bool) -> Verdict {
-    let scenario = Scenario::of(seed);
+    perform(Scenario::of(seed), seed, is_printed)
+}
+
+/// Runs `scenario` with the chances of `seed`.
+pub fn perform(scenario: Scenario, seed: u64, is_printed: bool) -> Verdict {
     if is_printed {
         println!("{scenario:#?}");
     }

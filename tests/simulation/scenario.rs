@@ -204,6 +204,27 @@ impl Scenario {
         scenario
     }
 
+    /// A client that pipelines, nothing that goes wrong, and a drain after `drain_at`.
+    pub fn of_a_drained_pipeline(seed: u64, drain_at: Duration) -> Self {
+        let mut random = Random::new(seed);
+        let mut scenario = Self::of(seed);
+        scenario.weather = Weather { accept_failures: 0, ..Weather::of(&mut random) };
+        scenario.settings = Settings { connections: 100, connections_per_address: 100, ..scenario.settings };
+        scenario.settings = scenario.settings.with_timeouts(Duration::from_secs(4));
+        (scenario.cores, scenario.is_stormy, scenario.reloads) = (1, false, Vec::new());
+        (scenario.clients, scenario.asks, scenario.drain_at) = (Vec::new(), Vec::new(), Some(drain_at));
+        scenario.add_visit(&mut random, 0);
+        let visit = &mut scenario.clients[0];
+        (visit.is_pipelined, visit.pace, visit.asks) = (true, Pace::Prompt, (0..4).collect());
+        scenario.asks = (0..4).map(|_| Ask::of(&mut random, 1_000, 1_000)).collect();
+        for ask in &mut scenario.asks {
+            (ask.route, ask.manner, ask.is_old, ask.expects) = (Route::Main, Manner::Prompt, false, false);
+            (ask.method, ask.body) = ("PUT", Body::Length(random.within((0, 900))));
+            ask.treatment = Treatment::Slow(millis(&mut random, (20, 60)));
+        }
+        scenario
+    }
+
     /// Adds a client that comes within `span` milliseconds.
     fn add_visit(&mut self, random: &mut Random, span: u64) {
         let host = *random.pick(&[1, 1, 2, 3]);
@@ -328,6 +349,11 @@ impl Settings {
             idle_connections: *random.pick(&[0, 1, 2, 8]),
             endpoints: random.within((1, 3)) as usize,
         }
+    }
+
+    /// The same with this for every timeout.
+    fn with_timeouts(self, time: Duration) -> Self {
+        Self { head: time, connect: time, first_byte: time, request: time, idle: time, drain: time, ..self }
     }
 
     /// The shortest time that the configuration gives anything.
