@@ -104,13 +104,15 @@ impl Sources {
         self.list[file.0 as usize].base.as_deref()
     }
 
-    /// Line and column of `place`, both from 1; columns count characters.
+    /// Line and column of `place`, both from 1; columns count characters. A place within the end of a line, between CR
+    /// and LF, is the end of what can be seen of it.
     #[must_use]
     pub fn position(&self, place: Place) -> (u32, u32) {
         let source = &self.list[place.file.0 as usize];
         let line = source.lines.partition_point(|start| *start <= place.start).max(1);
         let start = source.lines[line - 1] as usize;
-        let end = (place.start as usize).clamp(start, source.text.len());
+        let visible = self.line(place.file, offset(line)).len();
+        let end = (place.start as usize).clamp(start, start + visible);
         let before = source.text.as_bytes().get(start..end).unwrap_or_default();
         // Continuation bytes of UTF-8 begin with 10: every other byte begins a character.
         let characters = before.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
@@ -272,6 +274,17 @@ mod tests {
             (sources.line(file, 1), sources.line(file, 2), sources.line(file, 3)),
             ("a = \"ä\" # x", "b = 1", "")
         );
+    }
+
+    #[test]
+    fn a_place_in_the_end_of_a_line_is_the_end_of_what_can_be_seen() {
+        let mut sources = Sources::default();
+        let file = sources.add_text("t", "ab\r\nc\r\r\n\r".to_owned(), None).unwrap();
+        for (start, position) in
+            [(1, (1, 2)), (2, (1, 3)), (3, (1, 3)), (5, (2, 2)), (7, (2, 2)), (8, (3, 1)), (9, (3, 1))]
+        {
+            assert_eq!(sources.position(Place::new(file, start..start)), position, "{start}");
+        }
     }
 
     #[test]

@@ -209,7 +209,10 @@ fn parameter(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         _ => return None,
     };
     let value = value.trim_ascii_end();
-    let is_sound = is_token && value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'"');
+    // RFC 9110 5.6.4: a quoted string may have white space in it, a token may not.
+    let is_quoted = text[equals + 1..].starts_with(b"\"");
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || (is_quoted && matches!(byte, b' ' | b'\t'));
+    let is_sound = is_token && value.iter().all(|byte| is_text(byte) && *byte != b'"');
     is_sound.then_some((name, value, behind))
 }
 
@@ -337,6 +340,9 @@ mod tests {
             ("for=\"[2001:db9::1]:_x\"", "2001:db9::1"),
             ("for=6.6.6.6, by=10.0.0.1; for=1.1.1.1", "1.1.1.1"),
             ("for=1.1.1.1;ext=\"a,b;c\", for=10.0.0.5", "1.1.1.1"),
+            ("for=6.6.6.6, for=1.1.1.1;ext=\"two words, for=10.0.0.9\"", "1.1.1.1"),
+            ("for=6.6.6.6, for=\"1.1.1.1 2\"", PROXY),
+            ("for=6.6.6.6, for=1.1.1.1 2", PROXY),
             ("for=6.6.6.6,for=unknown", PROXY),
             ("for=6.6.6.6,for=_hidden", PROXY),
             ("for=6.6.6.6,for=_hidden:80", PROXY),

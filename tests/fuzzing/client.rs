@@ -79,6 +79,10 @@ fn check(input: &[u8], random: &mut Random, trusted: &CidrSet, room: &mut Vec<u8
         let chain = is_one_line.then_some(input);
         if known == Known::Forwarded {
             write_forwarded(client, "https", Some(b"a.example:8443"), chain.into_iter(), room);
+            if random.once_in(2) {
+                // Other proxies say more, and a comma in quotes ends nothing.
+                room.extend_from_slice(b";ext=\"a, for=10.0.0.9\"");
+            }
         } else {
             write_forwarded_for(client, chain.into_iter(), room);
         }
