@@ -106,9 +106,9 @@ class Judge:
         it = f"a message that {message.verdict.value} ({message.why})"
         if exchange.records:
             self.complain(exchange.outcome, f"the origin saw {it}: {exchange.records}")
-        if message.verdict in (Verdict.LOCAL, Verdict.REJECT) and entry["attempts"]:
+        if (message.is_local or message.verdict in (Verdict.LOCAL, Verdict.REJECT)) and entry["attempts"]:
             self.complain(exchange.outcome, f"the gateway forwarded {it}")
-        if message.verdict is not Verdict.LOCAL and answer and answer.status < 400:
+        if not message.is_local and message.verdict is not Verdict.LOCAL and answer and answer.status < 400:
             self.complain(exchange.outcome, f"the gateway answered {answer.status} to {it}")
 
     def judge_accepted(self, exchange: Exchange) -> None:
