@@ -73,9 +73,8 @@ class Judge:
         """Judges one case."""
         self.counts["sent"] += len(outcome.messages)
         answers = outcome.played.answers
-        if outcome.played.trouble:
-            self.complain(outcome, outcome.played.trouble)
-        self.judge_end(outcome)
+        if not is_cut(outcome):
+            self.judge_end(outcome)
         for rank, entry in enumerate(outcome.entries):
             records = self.records.pop(entry["id"], [])
             if rank >= len(outcome.messages):
@@ -85,8 +84,10 @@ class Judge:
             self.judge_exchange(Exchange(outcome, outcome.messages[rank], entry, records, answer))
 
     def judge_end(self, outcome: Outcome) -> None:
-        """Each message has its answer, unless the connection ended before with a reason."""
+        """Each message has its answer, whole, unless the connection ended before with a reason."""
         answers = outcome.played.answers
+        if outcome.played.trouble:
+            self.complain(outcome, outcome.played.trouble)
         if len(answers) >= len(outcome.messages) or (answers and answers[-1].closes):
             return
         verdict = outcome.messages[len(answers)].verdict
@@ -105,9 +106,9 @@ class Judge:
         it = f"a message that {message.verdict.value} ({message.why})"
         if exchange.records:
             self.complain(exchange.outcome, f"the origin saw {it}: {exchange.records}")
-        if message.verdict in (Verdict.LOCAL, Verdict.REJECT) and entry["attempts"]:
+        if (message.is_local or message.verdict in (Verdict.LOCAL, Verdict.REJECT)) and entry["attempts"]:
             self.complain(exchange.outcome, f"the gateway forwarded {it}")
-        if message.verdict is not Verdict.LOCAL and answer and answer.status < 400:
+        if not message.is_local and message.verdict is not Verdict.LOCAL and answer and answer.status < 400:
             self.complain(exchange.outcome, f"the gateway answered {answer.status} to {it}")
 
     def judge_accepted(self, exchange: Exchange) -> None:
@@ -177,6 +178,17 @@ class Judge:
                 number = int(record["case"]) if record["case"].isdigit() else -1
                 what = f"the origin saw a request that the gateway did not send: {record}"
                 self.disagreements.append(Disagreement(number, what, b""))
+
+
+def is_cut(outcome: Outcome) -> bool:
+    """True where the server itself cut the answer that is missing: it refused, and reset the connection behind that.
+
+    A gateway must not make such an answer look complete (RFC 9112 8), so the client sees none, or the beginning of one.
+    """
+    rank = len(outcome.played.answers)
+    entry = outcome.entries[rank] if rank < len(outcome.entries) else {}
+    is_incomplete = entry.get("error") == "upstream-incomplete" and entry.get("upstream_status") != 200
+    return is_incomplete and outcome.played.has_closed and not outcome.played.trouble.startswith("malformed")
 
 
 def as_shown(form: str, message: Message) -> bytes:

@@ -55,6 +55,8 @@ class Message:
     body: bytes = b""
     ends: bool = False
     """No other request follows on the connection."""
+    is_local: bool = False
+    """The head alone says that the gateway answers by itself, whatever becomes of the body."""
     why: str = ""
 
     @property
@@ -211,7 +213,7 @@ class Head:
     def with_body(self, stream: bytes, at: int) -> tuple[Message, int | None]:
         """The whole message whose body begins at `at`."""
         verdict = Verdict.LOCAL if self.is_local else Verdict.ACCEPT
-        message = Message(verdict, self.method, self.path, self.query, ends=self.ends)
+        message = Message(verdict, self.method, self.path, self.query, ends=self.ends, is_local=self.is_local)
         if self.is_chunked:
             body, end = read_chunks(stream, at)
         elif self.length > BODY_BYTES_MAX:
