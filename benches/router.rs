@@ -1,11 +1,10 @@
-//! What a look-up and a compilation cost as tables grow, and what a canonical path costs.
+//! What a look-up and a compilation cost as tables grow.
 //!
 //! `cargo bench --bench router`
 
 use divan::{Bencher, black_box};
 use ringway::plan::router::{Router, Subject};
 use ringway::plan::{Match, On, load_text};
-use ringway::proto::path::canonicalise;
 use ringway::words::ids::{ListenerId, RouteId};
 
 fn main() {
@@ -107,13 +106,4 @@ fn load(bencher: Bencher<'_, '_>, routes: usize) {
         text.push_str("methods = [\"GET\"]\nupstream = \"one\"\n");
     }
     bencher.bench_local(|| load_text("bench.toml", black_box(&text)).map(|loaded| loaded.plan.router.size()));
-}
-
-#[divan::bench(args = ["/", "/api/v1/orders/4711/items", "/.well-known/a", "/caf%C3%A9/x", "/%7Euser/../a"])]
-fn canonical_path(bencher: Bencher<'_, '_>, path: &str) {
-    let mut out = Vec::with_capacity(256);
-    bencher.bench_local(|| {
-        out.clear();
-        canonicalise(black_box(path.as_bytes()), &mut out)
-    });
 }

@@ -119,7 +119,12 @@ fn a_reload_disturbs_nothing_that_is_under_way() {
             connection.send("-rest");
         }
     });
-    let route = format!("[routes.slow]\npath = \"/slow\"\nupstream = {{ endpoints = [\"{}\"] }}\n", slow.endpoint());
+    // The download lasts as long as all the reloads: no deadline of its own may end it.
+    let route = format!(
+        "[routes.slow]\npath = \"/slow\"\ntimeouts = {{ request = \"none\" }}\n\
+         upstream = {{ endpoints = [\"{}\"] }}\n",
+        slow.endpoint()
+    );
     let process = Process::run(&config(&origin, &route));
     let mut download = process.client();
     download.send("GET /slow HTTP/1.1\r\nhost: test\r\n\r\n");
