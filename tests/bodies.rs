@@ -299,6 +299,25 @@ fn an_answer_that_is_reset_never_looks_complete() {
 }
 
 #[test]
+fn an_answer_that_only_the_close_delimits_ends_early_by_a_reset() {
+    let gate = Arc::new(Gate::default());
+    let way = Arc::clone(&gate);
+    let origin = Origin::playing(move |connection| {
+        if connection.request().is_ok() {
+            connection.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+            way.pass();
+        }
+    });
+    let mut client = Gateway::before(&origin).into_client();
+    client.send("GET / HTTP/1.0\r\nhost: test\r\n\r\n");
+    assert_eq!(client.answer_head().framing, Framing::UntilClose);
+    assert_eq!(client.wire().bytes(4).unwrap(), b"half");
+    gate.open();
+    // To a client of HTTP/1.0 no chunk tells the end; were this a plain close, half an answer would look whole.
+    assert_eq!(client.wire().bytes(1), Err(Broken::Reset));
+}
+
+#[test]
 fn bytes_after_an_answer_cost_the_upstream_connection() {
     let origin = Origin::playing(|connection| {
         while connection.request().is_ok() {

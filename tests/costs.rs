@@ -187,6 +187,10 @@ impl Stream for WatchedStream {
     fn shut_write(&mut self) {
         self.stream.shut_write();
     }
+
+    fn abort(&mut self) {
+        self.stream.abort();
+    }
 }
 
 /// What the core's thread and the client's share.

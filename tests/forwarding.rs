@@ -241,3 +241,21 @@ fn a_request_that_may_go_no_further_is_answered_here() {
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].field("max-forwards"), Some("6"));
 }
+
+#[test]
+fn hops_are_counted_only_by_one_line_of_digits() {
+    let origin = Origin::answering(|_| Reply::status(204));
+    let mut client = Gateway::before(&origin).into_client();
+    for lines in ["max-forwards: +7", "max-forwards: 7\r\nmax-forwards: 7", "max-forwards: 0\r\nmax-forwards: 9"] {
+        let answer = client.ask(&format!("OPTIONS / HTTP/1.1\r\nhost: test\r\n{lines}\r\n\r\n"));
+        assert_eq!(answer.status, 204, "{lines}");
+    }
+    assert!(origin.requests().iter().all(|request| request.field("max-forwards").is_none()));
+}
+
+#[test]
+fn an_answer_whose_date_ends_at_this_hop_gets_another() {
+    let origin = Origin::answering(|_| Reply::text("a").with("date", "yesterday").with("connection", "date"));
+    let answer = Gateway::before(&origin).into_client().get("/");
+    assert!(answer.field("date").is_some_and(|date| date.ends_with(" GMT")), "{answer:?}");
+}

@@ -127,3 +127,31 @@ fn a_file_is_read_anew_and_a_bad_one_changes_nothing() {
     assert!(gateway.metrics().unwrap().contains("ringway_config_last_reload_success 1\n"));
     std::fs::remove_file(file).unwrap();
 }
+
+#[test]
+fn connections_that_the_new_plan_has_no_use_for_close_at_once() {
+    let gate = Arc::new(Gate::default());
+    let way = Arc::clone(&gate);
+    let origin = Origin::answering(move |request| {
+        if request.target == "/a/slow" {
+            way.pass();
+        }
+        Reply::text("done")
+    });
+    // One worker, so that all of them share a pool.
+    let alone = |tables: &str| Source::text(format!("{BASE}{tables}").replace("workers = 2", "workers = 1"));
+    let upstream = format!("upstream = {{ endpoints = [\"{}\"] }}", origin.endpoint());
+    let forwarding = alone(&format!("[routes.a]\npath = \"/a/*\"\n{upstream}\n"));
+    let gateway = Gateway::start(forwarding, Options::embedded().unwrap()).unwrap();
+    let (mut quick, mut slow) = (client(&gateway), client(&gateway));
+    slow.send("GET /a/slow HTTP/1.1\r\nhost: test\r\n\r\n");
+    origin.await_request(1);
+    assert_eq!(quick.get("/a/quick").text(), "done");
+    gateway.reload_from(alone(&answering("b", "b"))).unwrap();
+    // The exchange that began before goes on, and holds its own connection only.
+    origin.await_ended(1);
+    gate.open();
+    assert_eq!(slow.answer().text(), "done");
+    origin.await_ended(2);
+    assert_eq!(slow.get("/b").text(), "b");
+}

@@ -14,8 +14,14 @@ mod bodies;
 mod costs;
 /// Many exchanges, all sizes, every pace.
 mod crowd;
+/// Real HTTP/1.1 servers behind the gateway see the requests that were meant.
+mod differential;
+/// Endpoints that fail, and who is asked instead.
+mod endpoints;
 /// The gateway's own answers tell enough and nothing internal.
 mod errors;
+/// Thirty upstream faults under load: nothing is lost, doubled or falsely complete.
+mod faults;
 /// What of a message goes through, what goes, what is added.
 mod forwarding;
 /// Who the client is, and what an exchange is called.
@@ -38,6 +44,8 @@ mod panics;
 mod pooling;
 /// Where requests go, and how they change on the way.
 mod routes;
+/// The whole gateway in virtual time, by the seed.
+mod simulation;
 /// The sources keep the architecture.
 mod tidy;
 /// Each deadline ends what it bounds.
@@ -45,8 +53,12 @@ mod timeouts;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;
+/// Damaged inputs by the thousand, and what must hold for each.
+mod fuzzing;
 /// The Gateway API's conformance cases, as far as they speak of what is built.
 mod gateway_api;
+/// No parser cares how its bytes come, and what is written reads as what was meant.
+mod properties;
 /// The router does what a naive model of the order does, on random tables.
 mod routing;
 /// Random route tables and requests.

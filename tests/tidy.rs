@@ -49,6 +49,9 @@ const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!
 /// Directories of somebody's machine, which mean nothing to a reader.
 const MACHINE_PATHS: &[&str] = &[concat!("/wo", "rk/"), concat!("/tmp/", "wt"), concat!("/ro", "ot/")];
 
+/// Directories that programs fill and git ignores.
+const NOT_OURS: &[&str] = &["target", "results", "__pycache__"];
+
 /// A full file; the report names those beyond it.
 const FILE_LINES: usize = 400;
 /// No file is longer.
@@ -223,9 +226,13 @@ fn orphans(sources: &BTreeMap<String, String>) -> Vec<String> {
         parents.iter().chain([&format!("{home}.rs")]).any(declares)
     };
     let roots = ["src/main.rs", "src/lib.rs", "tests/tests.rs"];
+    // A package of its own has its own roots.
+    let packages: Vec<&str> = sources.keys().filter_map(|path| path.strip_suffix("Cargo.toml")).collect();
+    let is_elsewhere = |path: &str| packages.iter().any(|home| !home.is_empty() && path.starts_with(home));
     let modules = sources.keys().filter(|path| path.ends_with(".rs") && !roots.contains(&path.as_str()));
     modules
-        .filter(|path| (path.starts_with("src/") || path.starts_with("tests/")) && !is_named(path))
+        .filter(|path| (path.starts_with("src/") || path.starts_with("tests/")) && !is_elsewhere(path))
+        .filter(|path| !is_named(path))
         .cloned()
         .collect()
 }
@@ -259,7 +266,7 @@ fn collect(directory: &Path, files: &mut BTreeMap<String, String>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        if path.is_dir() && entry.file_name() != "target" {
+        if path.is_dir() && !NOT_OURS.iter().any(|name| entry.file_name() == *name) {
             collect(&path, files);
         } else if path.is_file() {
             add(&path, files);

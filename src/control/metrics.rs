@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::cores::Cores;
 use super::ledger::{Buckets, DURATION_BOUNDS, Exchanges, Ledger, OVERHEAD_BOUNDS};
 use super::logwriter::Written;
+use crate::policy::again::Reason;
 use crate::policy::meter::CLASSES;
 use crate::proto::head::Method;
 use crate::shell::mail::Row;
@@ -150,9 +151,11 @@ fn workers(page: &mut Page, cores: &Cores) {
             page.sample(name, &[("worker", &core.link.core.index())], Row::load(cell(&core.link.row)));
         }
     }
-    let resent = cores.iter().map(|core| Row::load(&core.link.row.resent)).sum::<u64>();
     page.counter("ringway_retries_total", "Requests sent again to an upstream, by reason.");
-    page.sample("ringway_retries_total", &[("reason", &"stale_connection")], resent);
+    for (position, reason) in Reason::ALL.iter().enumerate() {
+        let retries = cores.iter().map(|core| Row::load(&core.link.row.retries[position])).sum::<u64>();
+        page.sample("ringway_retries_total", &[("reason", &reason.word())], retries);
+    }
     page.gauge("ringway_worker_loop_lag_seconds", "Longest delay of the worker's clock since start.");
     for core in cores.iter() {
         let lag = Row::load(&core.link.row.lag_max_ns) as f64 / 1e9;

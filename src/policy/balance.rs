@@ -31,17 +31,33 @@ impl Balancer {
             return Some(0);
         }
         match self.balance {
-            Balance::RoundRobin => self.smooth(),
+            Balance::RoundRobin => self.smooth(|_| false, self.total),
             Balance::Weighted => by_weight(self.weights.iter().map(|weight| *weight as u64), self.total as u64, random),
         }
     }
 
+    /// The next endpoint among those that `is_out` does not exclude; `None` when none of them has weight.
+    ///
+    /// These share the turn by their weights as if there were no others, so that the neighbours of a dead endpoint
+    /// carry its load evenly.
+    pub fn next_but(&mut self, is_out: impl Fn(usize) -> bool, random: u64) -> Option<usize> {
+        let in_turn = |(position, weight): (usize, &i64)| if is_out(position) { 0 } else { *weight };
+        let total: i64 = self.weights.iter().enumerate().map(in_turn).sum();
+        match self.balance {
+            Balance::RoundRobin => self.smooth(is_out, total),
+            Balance::Weighted => {
+                let weights = self.weights.iter().enumerate().map(|each| in_turn(each) as u64);
+                by_weight(weights, total as u64, random)
+            }
+        }
+    }
+
     /// Smooth weighted round robin, as nginx made it known: each endpoint saves its weight, the richest is chosen and
-    /// pays the total. Spreads a heavy endpoint's turns evenly.
-    fn smooth(&mut self) -> Option<usize> {
+    /// pays the total. Spreads a heavy endpoint's turns evenly. `total` is that of the weights that are not `is_out`.
+    fn smooth(&mut self, is_out: impl Fn(usize) -> bool, total: i64) -> Option<usize> {
         let mut richest: Option<usize> = None;
         for position in 0..self.weights.len() {
-            if self.weights[position] == 0 {
+            if self.weights[position] == 0 || is_out(position) {
                 continue;
             }
             self.credits[position] += self.weights[position];
@@ -49,7 +65,7 @@ impl Balancer {
                 richest = Some(position);
             }
         }
-        self.credits[richest?] -= self.total;
+        self.credits[richest?] -= total;
         richest
     }
 }
@@ -117,5 +133,30 @@ mod tests {
     #[test]
     fn nobody_is_chosen_where_nobody_has_weight() {
         assert_eq!(Balancer::new(&upstream(Balance::RoundRobin, &[0, 0])).next(7), None);
+    }
+
+    #[test]
+    fn the_neighbours_of_a_dead_endpoint_share_its_turns() {
+        let mut balancer = Balancer::new(&upstream(Balance::RoundRobin, &[1, 1, 1, 0]));
+        let mut counts = [0_u32; 4];
+        for _ in 0..600 {
+            let first = balancer.next(0).unwrap();
+            let last = if first == 1 { balancer.next_but(|position| position == 1, 0).unwrap() } else { first };
+            counts[last] += 1;
+        }
+        assert_eq!(counts, [300, 0, 300, 0]);
+    }
+
+    #[test]
+    fn who_was_tried_is_not_chosen_again() {
+        for balance in [Balance::RoundRobin, Balance::Weighted] {
+            let mut balancer = Balancer::new(&upstream(balance, &[1, 2, 0, 3]));
+            for step in 0..64_u64 {
+                let random = step << 58;
+                assert!(matches!(balancer.next_but(|position| position == 3, random), Some(0 | 1)));
+                assert_eq!(balancer.next_but(|position| position != 1, random), Some(1));
+                assert_eq!(balancer.next_but(|position| position != 2, random), None);
+            }
+        }
     }
 }

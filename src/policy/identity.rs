@@ -17,15 +17,15 @@ pub fn is_good_id(id: &[u8]) -> bool {
 pub fn write_uuid7(out: &mut Vec<u8>, now: Wall, random: [u64; 2]) {
     let high = (now.as_millis() << 16) | 0x7000 | (random[0] & 0x0FFF);
     let low = (random[1] & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000;
-    let mut digits = [0; 32];
-    hexadecimal(high, &mut digits[..16]);
-    hexadecimal(low, &mut digits[16..]);
-    for (position, group) in [0..8, 8..12, 12..16, 16..20, 20..32].into_iter().enumerate() {
-        if position > 0 {
-            out.push(b'-');
-        }
-        out.extend_from_slice(&digits[group]);
-    }
+    let (second, fourth) = (eight_digits(high as u32), eight_digits((low >> 32) as u32));
+    let mut id = [b'-'; 36];
+    id[..8].copy_from_slice(&eight_digits((high >> 32) as u32));
+    id[9..13].copy_from_slice(&second[..4]);
+    id[14..18].copy_from_slice(&second[4..]);
+    id[19..23].copy_from_slice(&fourth[..4]);
+    id[24..28].copy_from_slice(&fourth[4..]);
+    id[28..].copy_from_slice(&eight_digits(low as u32));
+    out.extend_from_slice(&id);
 }
 
 /// The trace id in a `traceparent` of version 00 (W3C Trace Context 3.2.2); `None` when it is malformed. A version
@@ -48,16 +48,12 @@ pub fn trace_id(traceparent: &[u8]) -> Option<&[u8]> {
 
 /// Appends a `traceparent` that begins a trace: not sampled, its id random (level 2 flag 02).
 pub fn write_traceparent(out: &mut Vec<u8>, random: [u64; 3]) {
-    let mut digits = [0; 48];
+    let mut text = *b"00-????????????????????????????????-????????????????-02";
     // An id of zeroes is invalid; a bit set by force costs one of 128.
-    hexadecimal(random[0] | 1, &mut digits[..16]);
-    hexadecimal(random[1], &mut digits[16..32]);
-    hexadecimal(random[2] | 1, &mut digits[32..]);
-    out.extend_from_slice(b"00-");
-    out.extend_from_slice(&digits[..32]);
-    out.push(b'-');
-    out.extend_from_slice(&digits[32..]);
-    out.extend_from_slice(b"-02");
+    hexadecimal(random[0] | 1, &mut text[3..19]);
+    hexadecimal(random[1], &mut text[19..35]);
+    hexadecimal(random[2] | 1, &mut text[36..52]);
+    out.extend_from_slice(&text);
 }
 
 /// Writes the 16 hex digits of `number`.

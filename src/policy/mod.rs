@@ -1,5 +1,6 @@
 //! Floor 3: decisions. Synchronous functions over owned state; `now` is an argument.
 
+pub mod again;
 pub mod balance;
 pub mod client;
 pub mod identity;

@@ -20,7 +20,7 @@ use crate::words::ids::ListenerId;
 use crate::words::limits::{ACCEPT_PAUSE, ACCEPTS_IN_FLIGHT, LINGER_TIME};
 use crate::words::time::Instant;
 
-/// The listening sockets of one core, and how many accepts are in flight on them.
+/// The listening sockets of one core, and how many accepts are in flight on them and farewells behind them.
 pub struct Doors<I: Io> {
     listeners: RefCell<Vec<Rc<I::Listener>>>,
     in_flight: Rc<Cell<usize>>,
@@ -34,8 +34,7 @@ impl<I: Io> Doors<I> {
         for (id, listener) in listeners {
             let listener = Rc::new(listener);
             for _ in 0..ACCEPTS_IN_FLIGHT {
-                doors.in_flight.set(doors.in_flight.get() + 1);
-                let open = Open(Rc::clone(&doors.in_flight));
+                let open = Open::new(&doors.in_flight);
                 core.io.spawn(accept(Rc::clone(core), Rc::clone(&listener), id, open));
             }
             doors.listeners.borrow_mut().push(listener);
@@ -49,14 +48,21 @@ impl<I: Io> Doors<I> {
         self.listeners.take().iter().for_each(|listener| listener.cancel());
     }
 
-    /// True when no accept is in flight any more, and so no socket is open.
+    /// True when no accept is in flight any more, and so no socket is open, and nobody is being turned away.
     pub fn are_closed(&self) -> bool {
         self.in_flight.get() == 0
     }
 }
 
-/// Counts an accept loop as running while it lives.
+/// Counts an accept loop, or a farewell, as running while it lives.
 struct Open(Rc<Cell<usize>>);
+
+impl Open {
+    fn new(in_flight: &Rc<Cell<usize>>) -> Self {
+        in_flight.set(in_flight.get() + 1);
+        Self(Rc::clone(in_flight))
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -64,11 +70,11 @@ impl Drop for Open {
     }
 }
 
-async fn accept<I: Io>(core: Rc<Core<I>>, listener: Rc<I::Listener>, id: ListenerId, _open: Open) {
+async fn accept<I: Io>(core: Rc<Core<I>>, listener: Rc<I::Listener>, id: ListenerId, open: Open) {
     let mut timer = core.io.timer();
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => welcome(&core, stream, id, peer),
+            Ok((stream, peer)) => welcome(&core, stream, id, peer, &open),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             Err(error) if is_exhausted(&error) => {
                 // Accepting at once would fail at once: a loop of millions of failures a second.
@@ -86,18 +92,18 @@ fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
 
-fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr) {
+fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr, open: &Open) {
     match Downstream::open(core, stream, id, peer) {
         Ok(downstream) => core.io.spawn(Serve::new(downstream)),
         Err((stream, kind)) => {
             Row::add(&core.link.row.refused, 1);
-            core.io.spawn(turn_away(Rc::clone(core), stream, kind));
+            core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
         }
     }
 }
 
 /// Tells a client that it is one too many, and closes. Bounded in time, and no request of it is read.
-async fn turn_away<I: Io>(core: Rc<Core<I>>, mut stream: I::Stream, kind: Kind) {
+async fn turn_away<I: Io>(core: Rc<Core<I>>, mut stream: I::Stream, kind: Kind, _open: Open) {
     let mut answer = Vec::new();
     {
         let plan = core.plan();

@@ -17,7 +17,7 @@ impl Buffer {
     /// Room kept free behind what is read: the end of a chunk and the last chunk fit there.
     pub const TAILROOM: usize = 16;
 
-    /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front.
+    /// A buffer of `capacity` bytes, [`Buffer::HEADROOM`] of them in front if that is less than half of it.
     ///
     /// # Panics
     /// When that is 4 GiB or more.
@@ -131,9 +131,9 @@ impl Buffer {
         true
     }
 
-    /// Where the data of a fresh buffer begins.
+    /// Where the data of a fresh buffer begins. Small ones only keep what came, and need no room in front.
     fn front(&self) -> u32 {
-        narrow(Self::HEADROOM.min(self.bytes.len() / 2))
+        if self.bytes.len() > 2 * Self::HEADROOM { narrow(Self::HEADROOM) } else { 0 }
     }
 }
 
@@ -157,11 +157,13 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_changes_nothing() {
-        let mut buffer = Buffer::with_capacity(64);
-        assert!(!buffer.append(&[0; 33]));
-        assert!(!buffer.prepend(&[0; 33]));
-        assert!(buffer.is_empty());
-        assert_eq!(buffer.room(), 32 - Buffer::TAILROOM);
+        let mut small = Buffer::with_capacity(64);
+        assert!(!small.append(&[0; 65]) && !small.prepend(&[0; 1]));
+        assert!(small.is_empty());
+        assert_eq!(small.room(), 64 - Buffer::TAILROOM, "a small buffer has no headroom");
+        let mut large = Buffer::with_capacity(3 * Buffer::HEADROOM);
+        assert!(!large.append(&[0; 2 * Buffer::HEADROOM + 1]) && !large.prepend(&[0; Buffer::HEADROOM + 1]));
+        assert!(large.is_empty());
     }
 
     #[test]

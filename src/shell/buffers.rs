@@ -5,8 +5,13 @@ use super::work::Work;
 
 /// Most messages fit: a head, and a body of 16 KiB behind it, in one read. Pages that no message reaches cost nothing.
 pub const STANDARD_BYTES: usize = 32 * 1024;
+/// What a connection keeps of a usual head while it waits for the upstream. Not a power of two: a thousand of those in
+/// flight would fight for a few sets of the processor's caches.
+pub const SMALL_BYTES: usize = 1280;
 /// For long bodies: each read and each send costs as much as copying tens of kilobytes.
 pub const LARGE_BYTES: usize = 256 * 1024;
+/// Spare small buffers kept.
+const SMALL_SPARE: usize = 4096;
 /// Spare standard buffers kept.
 const STANDARD_SPARE: usize = 1024;
 /// Spare large buffers kept.
@@ -17,6 +22,7 @@ const WORK_SPARE: usize = 1024;
 /// The spares of one core.
 #[derive(Debug, Default)]
 pub struct Buffers {
+    small: Spares<Buffer>,
     standard: Spares<Buffer>,
     large: Spares<Buffer>,
     works: Spares<Box<Work>>,
@@ -61,6 +67,11 @@ impl<T> Spares<T> {
 }
 
 impl Buffers {
+    /// An empty buffer of [`SMALL_BYTES`], all of them room.
+    pub fn small(&mut self) -> Buffer {
+        self.small.take().unwrap_or_else(|| Buffer::with_capacity(SMALL_BYTES))
+    }
+
     /// An empty buffer of [`STANDARD_BYTES`].
     pub fn standard(&mut self) -> Buffer {
         self.standard.take().unwrap_or_else(|| Buffer::with_capacity(STANDARD_BYTES))
@@ -87,6 +98,7 @@ impl Buffers {
     pub fn give(&mut self, mut buffer: Buffer) {
         buffer.clear();
         match buffer.capacity() {
+            SMALL_BYTES => self.small.give(buffer, SMALL_SPARE),
             STANDARD_BYTES => self.standard.give(buffer, STANDARD_SPARE),
             LARGE_BYTES => self.large.give(buffer, LARGE_SPARE),
             _ => {}
@@ -106,7 +118,7 @@ impl Buffers {
     /// Frees what was not needed since the last call, and says how many spares that were: a rush does not hold its
     /// memory for ever.
     pub fn trim(&mut self) -> usize {
-        self.standard.trim() + self.large.trim() + self.works.trim()
+        self.small.trim() + self.standard.trim() + self.large.trim() + self.works.trim()
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::buffer::Buffer;
+use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Next, exchange, refuse};
 use super::io::{Io, Stream, Timer};
@@ -254,6 +255,19 @@ impl<I: Io> Downstream<I> {
             return Poll::Ready(Read::Draining);
         }
         self.poll_expiry(cx, deadline).map(|_| Read::Expired)
+    }
+
+    /// Moves a usual head into a small buffer: it is still needed, but only some lines of the cache for each exchange in
+    /// flight, and the buffer that the kernel fills is the same hot one for all.
+    pub fn shrink(&mut self) {
+        if self.inbound.capacity() == SMALL_BYTES || self.inbound.len() > SMALL_BYTES {
+            return;
+        }
+        let buffers = &mut *self.core.buffers.borrow_mut();
+        let mut small = buffers.small();
+        let is_whole = small.append(self.inbound.data());
+        debug_assert!(is_whole, "it was measured before");
+        buffers.give(std::mem::replace(&mut self.inbound, small));
     }
 
     /// Makes ready for the next head: what came behind this exchange stays, in whichever buffer it is.

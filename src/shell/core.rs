@@ -11,6 +11,7 @@ use super::io::Io;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::Serving;
 use super::stage::Stage;
+use super::work::Drafts;
 use crate::proto::h1::encode::{DATE_BYTES, date};
 use crate::words::fault::Kind;
 use crate::words::ids::{CoreId, ListenerId};
@@ -38,6 +39,8 @@ pub struct Core<I: Io> {
     pub link: SharedLink,
     /// Spare buffers.
     pub buffers: RefCell<Buffers>,
+    /// Where heads are drafted.
+    pub drafts: RefCell<Drafts>,
     serving: RefCell<Rc<RefCell<Serving<I::Stream>>>>,
     plan: RefCell<Rc<SharedPlan>>,
     phase: Cell<Phase>,
@@ -78,6 +81,7 @@ impl<I: Io> Core<I> {
             io,
             id,
             buffers: RefCell::default(),
+            drafts: RefCell::default(),
             serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
                 SharedPlan::clone(&plan),
                 SharedLink::clone(&link),
@@ -136,6 +140,11 @@ impl<I: Io> Core<I> {
     /// Downstream connections open now.
     pub fn open_connections(&self) -> usize {
         self.connections.borrow().open
+    }
+
+    /// Those of one client.
+    pub fn open_connections_of(&self, address: IpAddr) -> u64 {
+        self.connections.borrow().by_address.get(&address).copied().unwrap_or(0)
     }
 
     /// A place for a new connection.

@@ -47,38 +47,25 @@ pub struct Story<I: Io> {
     pub started: Instant,
     /// What is known of it for metrics and log.
     pub record: Record,
-    /// Where the path's parameters lie in the canonical path.
-    pub captures: Captures,
     /// Set when the connection must not be used again.
     pub must_close: Cell<bool>,
 }
 
 /// A request whose route was found.
-struct Routed {
-    route: RouteId,
-    captures: Captures,
-}
+struct Routed(RouteId);
 
 /// A request that may be served by its route.
-pub struct Admitted {
-    route: RouteId,
-    captures: Captures,
-}
+pub struct Admitted(RouteId);
 
 impl Admitted {
     /// The route's id.
     pub fn id(&self) -> RouteId {
-        self.route
+        self.0
     }
 
     /// The route.
     pub fn route<'p>(&self, plan: &'p Plan) -> &'p Route {
-        &plan.routes[self.route.index()]
-    }
-
-    /// Where the path's parameters lie.
-    pub fn captures(&self) -> &Captures {
-        &self.captures
+        &plan.routes[self.0.index()]
     }
 }
 
@@ -137,6 +124,7 @@ async fn serve<I: Io>(
 fn begin<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Story<I> {
     let started = down.core.io.now();
     work.facts.clear();
+    work.captures.take_over(&Captures::NONE);
     let bytes = down.inbound.data();
     let plan = down.core.plan();
     let client = client_of(down, &work.request, &plan);
@@ -150,14 +138,7 @@ fn begin<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Story<I> {
     };
     let is_last = !work.request.is_persistent || down.core.phase() != Phase::Serving;
     let serving = down.core.serving();
-    Story {
-        plan,
-        serving,
-        started,
-        record: Record::begin(started, whose),
-        captures: Captures::NONE,
-        must_close: Cell::new(is_last),
-    }
+    Story { plan, serving, started, record: Record::begin(started, whose), must_close: Cell::new(is_last) }
 }
 
 /// Who the client is, as far as trusted hops tell.
@@ -174,15 +155,17 @@ fn identify<I: Io>(core: &Core<I>, bytes: &[u8], head: &RequestHead, is_trusted:
         lines.next().filter(|_| lines.next().is_none())
     };
     match line_of(Known::XRequestId).filter(|id| is_trusted && identity::is_good_id(id)) {
-        Some(id) => facts.id.extend_from_slice(id),
-        None => identity::write_uuid7(&mut facts.id, core.io.wall(), [core.io.random(), core.io.random()]),
+        Some(id) => facts.set_id(|out| out.extend_from_slice(id)),
+        None => {
+            let random = [core.io.random(), core.io.random()];
+            facts.set_id(|out| identity::write_uuid7(out, core.io.wall(), random));
+        }
     }
     match line_of(Known::Traceparent).and_then(identity::trace_id) {
-        Some(trace) => facts.trace.extend_from_slice(trace),
+        Some(trace) => facts.set_trace(|out| out.extend_from_slice(trace)),
         None => {
             let random = [core.io.random(), core.io.random(), core.io.random()];
-            identity::write_traceparent(&mut facts.traceparent, random);
-            facts.trace.extend_from_slice(&facts.traceparent[3..35]);
+            facts.set_traceparent(|out| identity::write_traceparent(out, random));
         }
     }
 }
@@ -191,24 +174,24 @@ fn identify<I: Io>(core: &Core<I>, bytes: &[u8], head: &RequestHead, is_trusted:
 fn normalise<I: Io>(down: &Downstream<I>, work: &mut Work) -> Result<(), Fault> {
     let bytes = down.inbound.data();
     if let Some(host) = work.request.host {
-        canonical_host(host.of(bytes), &mut work.facts.host);
+        work.facts.set_host(|out| canonical_host(host.of(bytes), out));
     }
-    canonical_path(bytes, &work.request, &mut work.facts.path)
+    work.facts.set_path(|out| canonical_path(bytes, &work.request, out))
 }
 
 /// Finds the route of the canonical request.
-fn route<I: Io>(down: &Downstream<I>, work: &Work, story: &mut Story<I>) -> Result<Routed, Fault> {
-    let Work { request, facts, .. } = work;
+fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Result<Routed, Fault> {
+    let Work { request, facts, captures, .. } = work;
     let bytes = down.inbound.data();
     if request.method == Method::Trace {
         return Err(Fault::new(Kind::MethodNotAllowed, Stage::Route, "TRACE is off"));
     }
     let question = Question { listener: down.listener, request, bytes, facts };
     match story.plan.router.find(&question) {
-        Outcome::Found(route, captures) => {
+        Outcome::Found(route, found) => {
             story.record.route = Some(route);
-            story.captures = captures;
-            Ok(Routed { route, captures })
+            captures.take_over(&found);
+            Ok(Routed(route))
         }
         Outcome::MethodNotAllowed => {
             story.record.allow = story.plan.router.allowed(&question);
@@ -221,7 +204,7 @@ fn route<I: Io>(down: &Downstream<I>, work: &Work, story: &mut Story<I>) -> Resu
 /// Decides whether the exchange may go on: limits that are known before the body comes.
 fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Routed) -> Result<Admitted, Fault> {
     if let RequestBody::Length(length) = work.request.body
-        && length > story.plan.routes[routed.route.index()].limits.body
+        && length > story.plan.routes[routed.0.index()].limits.body
     {
         return Err(Fault::new(Kind::BodyTooLarge, Stage::Admit, "Content-Length is over limits.body"));
     }
@@ -229,8 +212,8 @@ fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Rou
         return Err(Fault::new(Kind::LoopDetected, Stage::Admit, "our own name is in Via too often"));
     }
     #[cfg(feature = "fault-injection")]
-    assert!(work.facts.path != b"/.ringway/panic", "asked to panic");
-    Ok(Admitted { route: routed.route, captures: routed.captures })
+    assert!(work.facts.path() != b"/.ringway/panic", "asked to panic");
+    Ok(Admitted(routed.0))
 }
 
 /// RFC 9110 7.6.3: each gateway on the way adds itself to Via.
@@ -285,11 +268,11 @@ impl Subject for Question<'_> {
     }
 
     fn host(&self) -> &[u8] {
-        &self.facts.host
+        self.facts.host()
     }
 
     fn path(&self) -> &[u8] {
-        &self.facts.path
+        self.facts.path()
     }
 
     fn query(&self) -> Option<&[u8]> {

@@ -1,7 +1,6 @@
 //! Forwarding: chooses an endpoint, sends the request up, waits for the answer's head.
 //!
-//! A request on a reused connection that dies without an answer byte is sent once more, on a fresh connection, when
-//! that is safe: the method is idempotent (RFC 9110 9.2.2) and the whole body is still at hand.
+//! A try that fails before the answer begins may be followed by another: `policy::again` says when.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -17,9 +16,10 @@ use super::io::{Io, Stream};
 use super::mail::Row;
 use super::serving::{Choice, Serving};
 use super::upload::Upload;
-use super::work::Work;
-use super::{local, relay, target};
-use crate::plan::{self, Forward};
+use super::work::{Drafts, Work};
+use super::{again, local, relay, target};
+use crate::plan::{self, Forward, Plan};
+use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
@@ -56,41 +56,46 @@ pub struct Deadlines {
 pub async fn forward<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
 ) -> Next {
-    if let Err(fault) = target::upstream(down, work, story, admitted, forward) {
-        return local::fault(down, work, story, fault).await;
-    }
     let plan = Rc::clone(&story.plan);
-    let Some((choice, timeouts)) = select(down, story, forward) else {
+    let Some((mut choice, timeouts)) = select(down, story, forward) else {
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
         return local::fault(down, work, story, fault).await;
     };
     let deadlines = Deadlines::new(story.started, timeouts);
-    let mut is_again = false;
+    let mut tries = Tries::default();
+    down.shrink();
     loop {
         // The message first: a body that is broken from the start costs no connection.
         let mut upload = match begin(down, work, story, admitted, forward, choice, deadlines.idle) {
             Ok(upload) => upload,
             Err(fault) => return local::fault(down, work, story, fault).await,
         };
-        let mut up = match connection(down, story, choice, &deadlines, is_again).await {
-            Ok(up) => up,
-            Err(fault) => return local::fault(down, work, story, fault).await,
-        };
         story.record.attempts += 1;
-        match ask(down, work, story, &mut up, &mut upload, &deadlines).await {
-            Ok(()) => {
-                let edits = &admitted.route(&plan).response;
-                return relay::relay(down, work, story, up, upload, &deadlines, edits).await;
-            }
-            Err(fault) if fault.kind == Kind::UpstreamClosed && up.is_reused && !is_again && is_safe(work, &upload) => {
-                is_again = true;
-                Row::add(&down.core.link.row.resent, 1);
-            }
-            Err(fault) => {
-                story.record.bytes_in = upload.received;
-                return refuse(down, work, story, &upload, fault).await;
+        let mut up = if tries.is_fresh() { None } else { reuse(down, story, choice) };
+        if up.is_none() {
+            match connect(down, &plan, choice, &deadlines).await {
+                Ok(fresh) => up = Some(fresh),
+                Err(fault) => {
+                    let failed = Failed::to_connect(fault.kind);
+                    let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
+                        return local::fault(down, work, story, fault).await;
+                    };
+                    choice = next;
+                    continue;
+                }
             }
         }
+        let here = up.as_mut().expect("reused or connected above");
+        let Some(fault) = ask(down, work, story, here, &mut upload, &deadlines).await.err() else {
+            let edits = &admitted.route(&plan).response;
+            return relay::relay(down, work, story, &mut up, &mut upload, &deadlines, edits).await;
+        };
+        let failed = failed(down, work, up.as_ref(), &upload, fault.kind);
+        let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
+            story.record.bytes_in = upload.received;
+            return refuse(down, work, story, &upload, fault).await;
+        };
+        choice = next;
     }
 }
 
@@ -108,9 +113,15 @@ pub async fn refuse<I: Io>(
     local::fault(down, work, story, fault).await
 }
 
-/// Safe to send again: idempotent, and all of its body went into the first message.
-fn is_safe(work: &Work, upload: &Upload) -> bool {
-    work.request.method.is_idempotent() && upload.was_whole
+/// What a connection that failed leaves to another.
+fn failed<I: Io>(down: &Downstream<I>, work: &Work, up: Option<&Up<I::Stream>>, upload: &Upload, kind: Kind) -> Failed {
+    Failed {
+        kind,
+        was_reused: up.is_some_and(|up| up.is_reused),
+        // What was read ahead of a body that is not whole is body, and gone from where it would be read again.
+        is_unsent: upload.is_unsent() && (upload.was_whole || down.ahead.is_empty()),
+        is_repeatable: upload.was_whole && work.request.method.is_idempotent(),
+    }
 }
 
 /// The endpoint to ask, and the timeouts that hold for it.
@@ -143,18 +154,19 @@ impl Deadlines {
     }
 }
 
-/// An idle connection of the endpoint, or a fresh one.
-async fn connection<I: Io>(
-    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, is_fresh: bool,
+/// An idle connection of the endpoint.
+fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Option<Up<I::Stream>> {
+    let stream = story.serving.borrow_mut().check_out(choice, down.core.io.now())?;
+    Some(Up { stream, buffer: Buffer::default(), choice, is_reused: true })
+}
+
+/// A fresh connection to the endpoint.
+async fn connect<I: Io>(
+    down: &mut Downstream<I>, plan: &Plan, choice: Choice, deadlines: &Deadlines,
 ) -> Result<Up<I::Stream>, Fault> {
-    let now = down.core.io.now();
-    if !is_fresh && let Some(stream) = story.serving.borrow_mut().check_out(choice, now) {
-        return Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: true });
-    }
-    let plan = Rc::clone(&story.plan);
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<I::Stream>::address(&plan, choice)));
-    let deadline = now.after(deadlines.connect).min(deadlines.request);
+    let mut connecting = pin!(io.connect(Serving::<I::Stream>::address(plan, choice)));
+    let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
             if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
@@ -162,8 +174,13 @@ async fn connection<I: Io>(
                     Fault::new(Kind::ConnectRefused, Stage::Select, "the endpoint cannot be connected to")
                 }));
             }
-            down.poll_expiry(cx, deadline)
-                .map(|expiry| Err(expired(expiry, Kind::ConnectTimeout, "timeouts.connect is over")))
+            down.poll_expiry(cx, deadline).map(|expiry| {
+                Err(if deadline == deadlines.request {
+                    expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
+                } else {
+                    expired(expiry, Kind::ConnectTimeout, "timeouts.connect is over")
+                })
+            })
         })
         .await;
     let stream = connected?;
@@ -184,19 +201,20 @@ fn begin<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
     choice: Choice, idle: Duration,
 ) -> Result<Upload, Fault> {
-    write_head(down, work, story, admitted, forward, choice);
+    write_head(down, work, story, admitted, forward, choice)?;
+    let head = &down.core.drafts.borrow().head;
     let behind = &down.inbound.data()[work.request.bytes..];
     let chunked = work.request.body == RequestBody::Chunked;
     let body = if chunked { behind } else { &behind[..down.body_in_head] };
-    let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len() + body.len() + Buffer::HEADROOM);
+    let mut buffer = down.core.buffers.borrow_mut().at_least(head.len() + body.len() + Buffer::HEADROOM);
     let mut incoming = Incoming::from(work.request.body);
     let mut received = body.len() as u64;
     let outgoing = if chunked { Outgoing::Chunked } else { Outgoing::Plain };
     if chunked {
         work.request_chunks.reset();
-        received = append_chunks(&mut buffer, body, work, &mut incoming, &mut down.body_in_head)?;
+        received = append_chunks(&mut buffer, head, body, work, &mut incoming, &mut down.body_in_head)?;
     } else {
-        let has_room = buffer.append(&work.head) && buffer.append(body);
+        let has_room = buffer.append(head) && buffer.append(body);
         debug_assert!(has_room, "the buffer was taken to hold both");
         if let Incoming::Length(left) = &mut incoming {
             *left -= received;
@@ -214,7 +232,7 @@ fn begin<I: Io>(
 
 /// Decodes the chunks that came with the head and frames them anew behind it. Returns the payload's length.
 fn append_chunks(
-    buffer: &mut Buffer, body: &[u8], work: &mut Work, incoming: &mut Incoming, body_in_head: &mut usize,
+    buffer: &mut Buffer, head: &[u8], body: &[u8], work: &mut Work, incoming: &mut Incoming, body_in_head: &mut usize,
 ) -> Result<u64, Fault> {
     let has_room = buffer.append(body);
     debug_assert!(has_room, "the buffer was taken to hold it");
@@ -228,36 +246,39 @@ fn append_chunks(
         let has_room = buffer.append(&Outgoing::end(trailers));
         debug_assert!(has_room, "trailers came in the same buffer and fit again");
     }
-    if !buffer.prepend(&work.head) {
-        let mut larger = Buffer::with_capacity(2 * Buffer::HEADROOM + work.head.len() + buffer.len());
-        let is_whole = larger.append(&work.head) && larger.append(buffer.data());
+    if !buffer.prepend(head) {
+        let mut larger = Buffer::with_capacity(2 * Buffer::HEADROOM + head.len() + buffer.len());
+        let is_whole = larger.append(head) && larger.append(buffer.data());
         debug_assert!(is_whole, "the larger buffer was made to hold both");
         *buffer = larger;
     }
     Ok(piece.payload as u64)
 }
 
+/// Drafts the head of the request.
 fn write_head<I: Io>(
-    down: &Downstream<I>, work: &mut Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, choice: Choice,
-) {
-    let mut head = std::mem::take(&mut work.head);
+    down: &Downstream<I>, work: &Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, choice: Choice,
+) -> Result<(), Fault> {
+    let Drafts { head, target } = &mut *down.core.drafts.borrow_mut();
     head.clear();
+    target.clear();
+    target::upstream(down, work, story, forward, target)?;
     Upward {
         head: &work.request,
         bytes: down.inbound.data(),
-        target: &work.target,
+        target,
         host: target::host(down, work, story, forward, choice),
         pseudonym: &story.plan.server.name,
         peer: down.peer.ip(),
         client: &client_of(down, &work.request, &story.plan),
         scheme: "http",
-        id: &work.facts.id,
-        traceparent: &work.facts.traceparent,
+        id: work.facts.id(),
+        traceparent: work.facts.traceparent(),
         edits: &admitted.route(&story.plan).request,
         fill: &|variable, out| target::fill(variable, down, work, story, out),
     }
-    .write(&mut head);
-    work.head = head;
+    .write(head);
+    Ok(())
 }
 
 /// Sends the request and waits for the head of the final answer, which is then in `work.answer` and `up.buffer`.
@@ -266,7 +287,7 @@ async fn ask<I: Io>(
     deadlines: &Deadlines,
 ) -> Result<(), Fault> {
     let limits = answer_limits(&story.plan.listeners[down.listener.index()].limits);
-    let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false };
+    let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false, has_begun: false };
     for interims in 0..=INTERIM_ANSWERS {
         poll_fn(|cx| wait.poll(cx, down, work, up, upload, deadlines, &limits)).await?;
         if work.answer.status >= 200 {
@@ -285,7 +306,7 @@ async fn ask<I: Io>(
             interim(down, work, story, up, deadlines).await?;
         }
         up.buffer.consume(work.answer.bytes);
-        wait.seen = 0;
+        (wait.seen, wait.has_begun) = (0, true);
     }
     Err(Fault::new(Kind::UpstreamInterim, Stage::Receive, "too many interim answers"))
 }
@@ -303,6 +324,8 @@ struct Wait {
     sent: Instant,
     seen: usize,
     is_sent: bool,
+    /// An interim answer came: the request is at work, and the client knows.
+    has_begun: bool,
 }
 
 impl Wait {
@@ -356,12 +379,12 @@ impl Wait {
             match up.stream.poll_read(cx, &mut up.buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(count)) if count > 0 => {}
-                Poll::Ready(_) if up.buffer.is_empty() => {
+                Poll::Ready(_) if up.buffer.is_empty() && !self.has_begun => {
                     let fault = Fault::new(Kind::UpstreamClosed, Stage::Receive, "closed before the answer");
                     return Poll::Ready(Err(fault));
                 }
                 Poll::Ready(_) => {
-                    let fault = Fault::new(Kind::UpstreamIncomplete, Stage::Receive, "closed within the answer's head");
+                    let fault = Fault::new(Kind::UpstreamIncomplete, Stage::Receive, "closed before the answer's end");
                     return Poll::Ready(Err(fault));
                 }
             }
@@ -418,9 +441,25 @@ fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -
 
 /// Passes an interim answer (1xx) on.
 async fn interim<I: Io>(
-    down: &mut Downstream<I>, work: &mut Work, story: &Story<I>, up: &Up<I::Stream>, deadlines: &Deadlines,
+    down: &mut Downstream<I>, work: &Work, story: &Story<I>, up: &Up<I::Stream>, deadlines: &Deadlines,
 ) -> Result<(), Fault> {
-    work.head.clear();
+    let mut buffer = interim_head(down, work, story, up);
+    poll_fn(|cx| {
+        if let Poll::Ready(written) = down.stream.poll_write(cx, &mut buffer) {
+            return Poll::Ready(written.map_err(|_| local::gone("the client left at an interim answer")));
+        }
+        down.poll_expiry(cx, deadlines.request)
+            .map(|expiry| Err(expired(expiry, Kind::RequestTimeout, "timeouts.request is over")))
+    })
+    .await?;
+    down.core.buffers.borrow_mut().give(buffer);
+    Ok(())
+}
+
+/// The message of an interim answer.
+fn interim_head<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, up: &Up<I::Stream>) -> Buffer {
+    let head = &mut down.core.drafts.borrow_mut().head;
+    head.clear();
     Downward {
         head: &work.answer,
         bytes: up.buffer.data(),
@@ -432,18 +471,9 @@ async fn interim<I: Io>(
         edits: &plan::FieldEdits::default(),
         fill: &|_, _| {},
     }
-    .write(&mut work.head);
-    let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len());
-    let fits = buffer.append(&work.head);
+    .write(head);
+    let mut buffer = down.core.buffers.borrow_mut().at_least(head.len());
+    let fits = buffer.append(head);
     debug_assert!(fits, "the buffer was taken to hold it");
-    poll_fn(|cx| {
-        if let Poll::Ready(written) = down.stream.poll_write(cx, &mut buffer) {
-            return Poll::Ready(written.map_err(|_| local::gone("the client left at an interim answer")));
-        }
-        down.poll_expiry(cx, deadlines.request)
-            .map(|expiry| Err(expired(expiry, Kind::RequestTimeout, "timeouts.request is over")))
-    })
-    .await?;
-    down.core.buffers.borrow_mut().give(buffer);
-    Ok(())
+    buffer
 }

@@ -1,7 +1,7 @@
 //! The seam between the data path and the world.
 //!
-//! Two shells stand behind it: io_uring by monoio (`uring`) and the simulator (`sim`, not yet built). Everything else
-//! of the data path is generic over [`Io`] and knows no socket, clock or runtime.
+//! Two shells stand behind it: io_uring by monoio (`uring`) and the simulator (`sim`, for tests and benches). Everything
+//! else of the data path is generic over [`Io`] and knows no socket, clock or runtime.
 //!
 //! Operations are polled and stay with their stream, and a write in flight owns its buffer: dropping a future that
 //! waits for one never loses a byte, and the next poll finds its result. A wait for bytes needs no buffer at all.
@@ -84,6 +84,10 @@ pub trait Stream: 'static {
 
     /// Ends our direction (FIN).
     fn shut_write(&mut self);
+
+    /// Ends both directions at once (RST): the peer cannot take what it got for all there is. What was written and is
+    /// not at the peer yet is lost.
+    fn abort(&mut self);
 }
 
 /// A lazy timer: moving the deadline costs nothing, and the runtime is asked only when none is armed early enough.

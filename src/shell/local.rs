@@ -7,6 +7,7 @@ use std::task::Poll;
 use bytes::Bytes;
 
 use super::body::Incoming;
+use super::buffer::Buffer;
 use super::connection::{Downstream, Expiry};
 use super::core::Phase;
 use super::exchange::{Next, Story, connection_of, is_worth_draining};
@@ -84,37 +85,37 @@ async fn answer<I: Io>(
     let is_serving = down.core.phase() == Phase::Serving;
     let is_keeping = is_serving && !story.must_close.get() && is_worth_draining(&work.request);
     story.must_close.set(!is_keeping);
-    work.head.clear();
-    let body = {
+    let (buffer, body) = {
+        let head = &mut down.core.drafts.borrow_mut().head;
+        head.clear();
         let date = down.core.date();
         let frame = Frame {
             date: &*date,
-            id: &work.facts.id,
+            id: work.facts.id(),
             pseudonym: &story.plan.server.name,
             connection: connection_of(&work.request, !is_keeping),
             is_head: work.request.method == Method::Head,
         };
-        write(&mut work.head, &frame)
+        let body = write(head, &frame).unwrap_or_default();
+        story.record.bytes_out = (head.len() - head_length(head) + body.len()) as u64;
+        let mut buffer = down.core.buffers.borrow_mut().at_least(head.len());
+        let fits = buffer.append(head);
+        debug_assert!(fits, "the buffer was taken to hold it");
+        (buffer, body)
     };
     story.record.status = status;
-    if send(down, work, story, body).await.is_err() {
+    if send(down, story, buffer, body).await.is_err() {
         return Next::Close;
     }
     finish(down, work, story).await
 }
 
-/// Sends the head (and short body) in `work.head`, then `body`.
+/// Sends the head (and short body) in `buffer`, then `body`.
 async fn send<I: Io>(
-    down: &mut Downstream<I>, work: &Work, story: &mut Story<I>, body: Option<Bytes>,
+    down: &mut Downstream<I>, story: &Story<I>, mut buffer: Buffer, mut body: Bytes,
 ) -> Result<(), ()> {
-    let mut buffer = down.core.buffers.borrow_mut().at_least(work.head.len());
-    let fits = buffer.append(&work.head);
-    debug_assert!(fits, "the buffer was taken to hold it");
-    story.record.bytes_out = (work.head.len() - head_length(&work.head)) as u64;
     let idle = story.plan.listeners[down.listener.index()].timeouts.idle;
     let mut moved = down.core.io.now();
-    let mut body = body.unwrap_or_default();
-    story.record.bytes_out += body.len() as u64;
     let mut is_head_out = false;
     let sent = poll_fn(|cx| {
         if !is_head_out {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::plan::Plan;
+use crate::policy::again::Reason;
 use crate::policy::meter::Batch;
 use crate::words::ids::CoreId;
 use crate::words::limits::LOG_BUFFER_BYTES;
@@ -60,8 +61,8 @@ pub struct Row {
     pub connects: AtomicU64,
     /// Upstream connections idle now.
     pub idle: AtomicU64,
-    /// Requests sent again on a fresh connection.
-    pub resent: AtomicU64,
+    /// Requests sent again, by the position of their `Reason`.
+    pub retries: [AtomicU64; Reason::ALL.len()],
     /// Access-log lines dropped because the writer was behind.
     pub log_dropped: AtomicU64,
     /// Panics that cost a task.

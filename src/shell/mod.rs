@@ -1,8 +1,10 @@
 //! Floor 4: the shell, the data path's only awaits.
 //!
-//! `io` is the seam to the world; `uring` stands behind it. Everything else is generic over it.
+//! `io` is the seam to the world; `uring` stands behind it, and for tests `sim`. Everything else is generic
+//! over it.
 
 pub mod accept;
+pub mod again;
 pub mod body;
 pub mod buffer;
 pub mod buffers;
@@ -16,6 +18,8 @@ pub mod mail;
 pub mod record;
 pub mod relay;
 pub mod serving;
+#[cfg(feature = "simulator")]
+pub mod sim;
 pub mod stage;
 pub mod target;
 pub mod upload;

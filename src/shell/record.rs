@@ -40,7 +40,7 @@ pub struct Record {
     pub upstream_status: Option<u16>,
     /// From the request sent to its answer's head.
     pub upstream_time: Option<Duration>,
-    /// Times an upstream was asked.
+    /// Tries at the upstream, failed connects among them.
     pub attempts: u32,
     /// What went wrong.
     pub fault: Option<Fault>,
@@ -107,14 +107,14 @@ impl Record {
         });
         write(&Entry {
             time: core.io.wall(),
-            id: &facts.id,
-            trace: &facts.trace,
+            id: facts.id(),
+            trace: facts.trace(),
             client: self.client.0,
             client_port: self.client.1,
             listener: plan.listeners[down.listener.index()].name.as_bytes(),
-            host: &facts.host,
+            host: facts.host(),
             method: request.method_span.of(bytes),
-            path: if facts.path.is_empty() { request.path.of(bytes) } else { &facts.path },
+            path: if facts.path().is_empty() { request.path.of(bytes) } else { facts.path() },
             query: request.query.map(|query| query.of(bytes)),
             scheme: b"http",
             version: request.version,

@@ -25,15 +25,15 @@ use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::time::Instant;
 
 /// The answer's body on its way.
-struct Relay<S> {
-    /// The upstream connection, until it is given back or dropped.
-    up: Option<Up<S>>,
+struct Relay<'u, S> {
+    /// The upstream connection, until it is given back.
+    up: &'u mut Option<Up<S>>,
     incoming: Incoming,
     outgoing: Outgoing,
     /// The piece on its way down; empty between two pieces.
     buffer: Buffer,
     /// The end of the body, when it did not fit behind the last piece.
-    end: Buffer,
+    end: Option<Box<Buffer>>,
     /// When a byte last came or went.
     moved: Instant,
     /// The last read filled its buffer.
@@ -42,10 +42,10 @@ struct Relay<S> {
     is_reusable: bool,
 }
 
-/// Sends the answer whose head is in `work.answer` down, with its body.
+/// Sends the answer whose head is in `work.answer` down, with its body, which comes from `up`.
 pub async fn relay<I: Io>(
-    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: Up<I::Stream>, mut upload: Upload,
-    deadlines: &Deadlines, edits: &FieldEdits,
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: &mut Option<Up<I::Stream>>,
+    upload: &mut Upload, deadlines: &Deadlines, edits: &FieldEdits,
 ) -> Next {
     // The rest of a body that nobody waits for makes the connection useless; the client is told.
     let is_last = story.must_close.get() || !upload.is_done || upload.is_broken || down.core.phase() != Phase::Serving;
@@ -55,26 +55,32 @@ pub async fn relay<I: Io>(
         story.must_close.set(true);
     }
     story.record.status = work.answer.status;
-    write_head(down, work, story, &up, framing, edits);
+    write_head(down, work, story, up.as_ref(), framing, edits);
     let mut relay = match Relay::begin(down, work, up, framing) {
-        Ok(relay) => relay,
+        Ok((relay, payload)) => {
+            story.record.bytes_out = payload;
+            relay
+        }
         // Nothing has left yet, so the client can still be told.
-        Err(fault) => return refuse(down, work, story, &upload, fault).await,
+        Err(fault) => return refuse(down, work, story, upload, fault).await,
     };
-    story.record.bytes_out = relay.buffer.len().saturating_sub(work.head.len()) as u64;
-    let sent = poll_fn(|cx| relay.poll(cx, down, work, story, &mut upload, deadlines)).await;
+    let sent = poll_fn(|cx| relay.poll(cx, down, work, story, upload, deadlines)).await;
     down.core.buffers.borrow_mut().give(std::mem::take(&mut relay.buffer));
     story.record.bytes_in = upload.received;
     match sent {
-        Err(fault) => broken(story, fault),
+        Err(fault) => broken(down, story, framing, fault),
         Ok(()) if !upload.is_done || upload.is_broken => Next::Linger,
         Ok(()) if story.must_close.get() => Next::Close,
         Ok(()) => Next::Keep,
     }
 }
 
-/// An answer that cannot be finished is cut, never ended as if it were whole.
-fn broken<I: Io>(story: &mut Story<I>, fault: Fault) -> Next {
+/// An answer that cannot be finished is cut, never ended as if it were whole: where its end is the close, only a reset
+/// tells (RFC 9112 8).
+fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: DownwardFraming, fault: Fault) -> Next {
+    if framing == DownwardFraming::Close {
+        down.stream.abort();
+    }
     story.record.fault = Some(fault);
     Next::Close
 }
@@ -88,52 +94,59 @@ fn framing(work: &Work) -> DownwardFraming {
     }
 }
 
+/// Drafts the head of the answer.
 fn write_head<I: Io>(
-    down: &Downstream<I>, work: &mut Work, story: &Story<I>, up: &Up<I::Stream>, framing: DownwardFraming,
+    down: &Downstream<I>, work: &Work, story: &Story<I>, up: Option<&Up<I::Stream>>, framing: DownwardFraming,
     edits: &FieldEdits,
 ) {
-    let mut head = std::mem::take(&mut work.head);
+    let head = &mut down.core.drafts.borrow_mut().head;
     head.clear();
     Downward {
         head: &work.answer,
-        bytes: up.buffer.data(),
+        bytes: up.map_or(&[], |up| up.buffer.data()),
         framing,
         pseudonym: &story.plan.server.name,
         date: &*down.core.date(),
-        id: &work.facts.id,
+        id: work.facts.id(),
         connection: connection_of(&work.request, story.must_close.get()),
         edits,
         fill: &|variable, out| target::fill(variable, down, work, story, out),
     }
-    .write(&mut head);
-    work.head = head;
+    .write(head);
 }
 
-impl<S: Stream> Relay<S> {
-    /// Takes the head's place in the upstream's buffer and frames what came of the body behind it.
+impl<'u, S: Stream> Relay<'u, S> {
+    /// Puts the drafted head into the place of the one that came, and frames what came of the body behind it. Says how
+    /// many bytes that are.
     fn begin<I: Io<Stream = S>>(
-        down: &mut Downstream<I>, work: &mut Work, mut up: Up<S>, framing: DownwardFraming,
-    ) -> Result<Self, Fault> {
-        work.answer_chunks.reset();
-        up.buffer.consume(work.answer.bytes);
+        down: &Downstream<I>, work: &mut Work, up: &'u mut Option<Up<S>>, framing: DownwardFraming,
+    ) -> Result<(Self, u64), Fault> {
+        // A body of known length has no chunks on either side; every other may end with trailers.
+        if !matches!(work.answer.body, AnswerBody::None | AnswerBody::Length(_)) {
+            work.answer_chunks.reset();
+        }
+        let mut buffer = up.as_mut().map_or_else(Buffer::default, |up| std::mem::take(&mut up.buffer));
+        buffer.consume(work.answer.bytes);
         let mut relay = Self {
             incoming: Incoming::from(work.answer.body),
             outgoing: if framing == DownwardFraming::Chunked { Outgoing::Chunked } else { Outgoing::Plain },
-            buffer: std::mem::take(&mut up.buffer),
-            end: Buffer::default(),
+            buffer,
+            end: None,
             moved: down.core.io.now(),
             is_flowing: false,
             is_reusable: work.answer.is_persistent,
-            up: Some(up),
+            up,
         };
         relay.take(work)?;
-        if !relay.buffer.prepend(&work.head) {
-            let mut larger = down.core.buffers.borrow_mut().at_least(work.head.len() + relay.buffer.len());
-            let is_whole = larger.append(&work.head) && larger.append(relay.buffer.data());
+        let payload = relay.buffer.len() as u64;
+        let head = &down.core.drafts.borrow().head;
+        if !relay.buffer.prepend(head) {
+            let mut larger = down.core.buffers.borrow_mut().at_least(head.len() + relay.buffer.len());
+            let is_whole = larger.append(head) && larger.append(relay.buffer.data());
             debug_assert!(is_whole, "the buffer was taken to hold both");
             down.core.buffers.borrow_mut().give(std::mem::replace(&mut relay.buffer, larger));
         }
-        Ok(relay)
+        Ok((relay, payload))
     }
 
     /// Decodes what the buffer holds and frames it for the client.
@@ -156,9 +169,10 @@ impl<S: Stream> Relay<S> {
         let trailers = &work.answer_chunks.trailers;
         if !self.outgoing.frame(&mut self.buffer, self.incoming.is_done(), trailers) {
             let end = Outgoing::end(trailers);
-            self.end = Buffer::with_capacity(2 * (end.len() + Buffer::HEADROOM));
-            let fits = self.end.append(&end);
+            let mut last = Buffer::with_capacity(2 * Buffer::HEADROOM + end.len());
+            let fits = last.append(&end);
             debug_assert!(fits, "the buffer was made to hold it");
+            self.end = Some(Box::new(last));
         }
     }
 
@@ -179,8 +193,8 @@ impl<S: Stream> Relay<S> {
                     break;
                 }
             }
-            if !self.end.is_empty() {
-                self.buffer = std::mem::take(&mut self.end);
+            if let Some(end) = self.end.take() {
+                self.buffer = *end;
                 continue;
             }
             if self.incoming.is_done() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::io::Stream;
 use super::mail::{Report, SharedLink, SharedPlan};
 use crate::plan::{Address, Plan};
+use crate::policy::again::Tries;
 use crate::policy::balance::Balancer;
 use crate::policy::meter::Meter;
 use crate::words::ids::UpstreamId;
@@ -22,6 +23,8 @@ pub struct Serving<S> {
     upstreams: Vec<Upstream<S>>,
     /// Idle connections of all upstreams.
     idle: usize,
+    /// Another plan's state has taken over: nothing is kept here any more.
+    is_over: bool,
 }
 
 /// State of one upstream.
@@ -59,7 +62,7 @@ impl<S: Stream> Serving<S> {
                 idle: 0,
             })
             .collect();
-        Self { meter: Meter::new(&plan), plan, link, upstreams, idle: 0 }
+        Self { meter: Meter::new(&plan), plan, link, upstreams, idle: 0, is_over: false }
     }
 
     /// State for `plan` that carries on what `self` has for upstreams of the same name: their idle connections, as far
@@ -82,10 +85,11 @@ impl<S: Stream> Serving<S> {
                 next.idle += idle.len();
                 heir.endpoints[at].append(idle);
             }
-            state.idle = 0;
         }
-        self.idle = 0;
         drop(by_name);
+        // What has no heir must not wait for the last exchange of the old plan.
+        self.clear();
+        self.is_over = true;
         next
     }
 
@@ -106,6 +110,13 @@ impl<S: Stream> Serving<S> {
         Some(Choice { upstream, endpoint })
     }
 
+    /// As [`Serving::choose`], among the endpoints that `tries` does not exclude.
+    pub fn choose_but(&mut self, upstream: UpstreamId, tries: &Tries, random: u64) -> Option<Choice> {
+        let balancer = &mut self.upstreams[upstream.index()].balancer;
+        let endpoint = balancer.next_but(|endpoint| tries.excludes(endpoint), random)?;
+        Some(Choice { upstream, endpoint })
+    }
+
     /// The most recently used idle connection to `choice` that is still alive as far as the kernel has told.
     pub fn check_out(&mut self, choice: Choice, now: Instant) -> Option<S> {
         let timeout = self.plan.upstreams[choice.upstream.index()].idle_timeout;
@@ -120,11 +131,12 @@ impl<S: Stream> Serving<S> {
         None
     }
 
-    /// Keeps a connection whose exchange is completely over; closes it when there are enough, or when it is not quiet.
+    /// Keeps a connection whose exchange is completely over; closes it when there are enough, when it is not quiet, or
+    /// when another plan took over meanwhile: nobody would sweep it here, nor use it.
     pub fn check_in(&mut self, choice: Choice, stream: S, now: Instant) {
         let most = self.plan.upstreams[choice.upstream.index()].idle_connections;
         let state = &mut self.upstreams[choice.upstream.index()];
-        if state.idle >= most {
+        if state.idle >= most || self.is_over {
             return;
         }
         let mut idle = Idle { stream, since: now };

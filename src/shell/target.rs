@@ -1,7 +1,7 @@
 //! Where a request goes under which name: the target and Host upstream, and the `Location` of a redirect.
 
 use super::connection::Downstream;
-use super::exchange::{Admitted, Story, client_of};
+use super::exchange::{Story, client_of};
 use super::io::Io;
 use super::serving::Choice;
 use super::work::Work;
@@ -11,30 +11,25 @@ use crate::policy::rewrite::{self, Asked, Reached};
 use crate::proto::h1::encode::{push_address, push_decimal};
 use crate::words::fault::Fault;
 
-/// Writes the upstream target of the exchange to `work.target`.
+/// Appends the upstream target of the exchange to `out`.
 ///
 /// # Errors
 /// When the rewritten path is no canonical path.
 pub fn upstream<I: Io>(
-    down: &Downstream<I>, work: &mut Work, story: &Story<I>, admitted: &Admitted, forward: &Forward,
+    down: &Downstream<I>, work: &Work, story: &Story<I>, forward: &Forward, out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
-    let mut target = std::mem::take(&mut work.target);
-    target.clear();
     let query = work.request.query.map(|query| query.of(down.inbound.data()));
-    let written = if forward.rewrite.is_identity() {
-        target.extend_from_slice(&work.facts.path);
-        if let Some(query) = query {
-            target.push(b'?');
-            target.extend_from_slice(query);
-        }
-        Ok(())
-    } else {
+    if !forward.rewrite.is_identity() {
         let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
-        let asked = Asked { path: &work.facts.path, query, captures: admitted.captures() };
-        rewrite::target(&forward.rewrite, &asked, &fill, &mut target)
-    };
-    work.target = target;
-    written
+        let asked = Asked { path: work.facts.path(), query, captures: &work.captures };
+        return rewrite::target(&forward.rewrite, &asked, &fill, out);
+    }
+    out.extend_from_slice(work.facts.path());
+    if let Some(query) = query {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    Ok(())
 }
 
 /// What Host says upstream.
@@ -59,7 +54,7 @@ pub fn location<I: Io>(
     let own = work.request.host.map_or(&b""[..], |host| host.of(bytes));
     let (host, port) = split_port(client.host.unwrap_or(own));
     let query = work.request.query.map(|query| query.of(bytes));
-    let asked = Asked { path: &work.facts.path, query, captures: &story.captures };
+    let asked = Asked { path: work.facts.path(), query, captures: &work.captures };
     let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
     rewrite::location(redirect, &asked, &Reached { scheme: client.scheme.unwrap_or("http"), host, port }, &fill, out)
 }
@@ -86,15 +81,15 @@ pub fn fill<I: Io>(variable: Variable, down: &Downstream<I>, work: &Work, story:
                 push_decimal(u64::from(port), out);
             }
         }
-        Variable::RequestId => out.extend_from_slice(&work.facts.id),
+        Variable::RequestId => out.extend_from_slice(work.facts.id()),
         Variable::RequestMethod => out.extend_from_slice(work.request.method_span.of(bytes)),
         Variable::RequestScheme => out.extend_from_slice(b"http"),
-        Variable::RequestHost => out.extend_from_slice(&work.facts.host),
-        Variable::RequestPath => out.extend_from_slice(&work.facts.path),
+        Variable::RequestHost => out.extend_from_slice(work.facts.host()),
+        Variable::RequestPath => out.extend_from_slice(work.facts.path()),
         Variable::RequestQuery => {
             out.extend_from_slice(work.request.query.map_or(b"", |query| query.of(bytes)));
         }
-        Variable::TraceId => out.extend_from_slice(&work.facts.trace),
+        Variable::TraceId => out.extend_from_slice(work.facts.trace()),
         Variable::ServerName => out.extend_from_slice(plan.server.name.as_bytes()),
         Variable::ListenerName => out.extend_from_slice(plan.listeners[down.listener.index()].name.as_bytes()),
         Variable::RouteName => {
@@ -102,7 +97,7 @@ pub fn fill<I: Io>(variable: Variable, down: &Downstream<I>, work: &Work, story:
             out.extend_from_slice(name.unwrap_or(b"-"));
         }
         Variable::Capture(index) => {
-            let capture = story.captures.get(usize::from(index), &work.facts.path);
+            let capture = work.captures.get(usize::from(index), work.facts.path());
             out.extend_from_slice(capture.unwrap_or_default());
         }
         Variable::UpstreamName => {

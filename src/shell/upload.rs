@@ -32,6 +32,8 @@ pub struct Upload {
     moved: Instant,
     /// The head's message carried the whole body.
     pub was_whole: bool,
+    /// Bytes of that message.
+    message: usize,
     /// Written completely.
     pub is_done: bool,
     /// The upstream took no more of it.
@@ -40,6 +42,8 @@ pub struct Upload {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
+    /// The message that holds the head is being written.
+    First,
     Reading,
     Writing,
 }
@@ -52,10 +56,11 @@ impl Upload {
         now: Instant,
     ) -> Self {
         Self {
+            message: buffer.len(),
             incoming,
             outgoing,
             buffer,
-            state: State::Writing,
+            state: State::First,
             received,
             limit: limits.body,
             rate: limits.body_rate,
@@ -68,6 +73,12 @@ impl Upload {
         }
     }
 
+    /// True when the upstream took not a byte of the message that began it: the first write failed, and a socket that
+    /// fails has taken nothing of what it was given.
+    pub fn is_unsent(&self) -> bool {
+        self.is_broken && self.state == State::First && self.buffer.len() == self.message
+    }
+
     /// When it must have moved on, and the fault if it has not.
     pub fn deadline(&self) -> (Instant, Fault) {
         if self.is_done {
@@ -75,7 +86,7 @@ impl Upload {
         }
         let stalled = self.moved.after(self.idle);
         match self.state {
-            State::Writing => {
+            State::First | State::Writing => {
                 (stalled, Fault::new(Kind::UpstreamStalled, Stage::Forward, "the upstream takes no bytes"))
             }
             State::Reading => {
@@ -105,7 +116,7 @@ impl Upload {
     ) -> Poll<Result<(), Fault>> {
         while !self.is_done {
             match self.state {
-                State::Writing => match up.poll_write(cx, &mut self.buffer) {
+                State::First | State::Writing => match up.poll_write(cx, &mut self.buffer) {
                     Poll::Pending => {
                         if up.take_progress() > 0 {
                             self.moved = core.io.now();

@@ -101,12 +101,18 @@ async fn work(io: Uring, setup: Setup, driver: String, say: mpsc::Sender<io::Res
     let core = Core::new(io.clone(), setup.core, setup.plan, setup.link);
     let doors = Doors::open(&core, listeners);
     say.send(Ok(driver)).ok();
-    tick(&core, &doors, setup.release_memory, || Row::store(&core.link.row.panics, io.panics())).await;
+    live(&core, &doors, setup.release_memory, || Row::store(&core.link.row.panics, io.panics())).await;
+    io.stop();
+}
+
+/// A core's life behind its open `doors`: ticks until the drain is over, then hands in what is left and says so.
+/// `publish` stores the numbers that only the shell knows.
+pub async fn live<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(), publish: impl Fn()) {
+    tick(core, doors, release_memory, publish).await;
     core.serving().borrow_mut().clear();
     core.flush_log();
     core.serving().borrow_mut().publish();
     core.link.report(Report::Drained);
-    io.stop();
 }
 
 /// Every [`TICK`]: reads the mail, hands the log over, stores the row, closes stale upstream connections.

@@ -85,6 +85,9 @@ pub const CONNECTIONS_PER_ADDRESS: u64 = 10_000;
 pub const IDLE_CONNECTIONS: u64 = 128;
 /// Default for `upstreams.<name>.idle_timeout`: an idle upstream connection is closed after this.
 pub const UPSTREAM_IDLE_TIME: Duration = Duration::from_secs(30);
+/// Endpoints of an upstream that one exchange tries, one after the other, while they cannot be connected to or give no
+/// answer at all. A request that kills its servers shall not kill them all.
+pub const ENDPOINTS_TRIED: usize = 3;
 /// Accepts in flight on one listener of one worker.
 pub const ACCEPTS_IN_FLIGHT: usize = 4;
 /// The kernel's accept queue of a listener.

@@ -28,13 +28,13 @@ struct Said {
 impl Process {
     /// Starts the gateway with this configuration; its listener `web` is up when this returns.
     pub fn run(config: &str) -> Self {
-        Self::spawn(config, Command::new(env!("CARGO_BIN_EXE_ringway")))
+        Self::spawn(config, Command::new(binary()))
     }
 
     /// As [`Process::run`], with at most `count` file descriptors.
     pub fn run_with_descriptors(config: &str, count: usize) -> Self {
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("ulimit -n {count}; exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_ringway"));
+        shell.arg("-c").arg(format!("ulimit -n {count}; exec \"$0\" \"$@\"")).arg(binary());
         Self::spawn(config, shell)
     }
 
@@ -127,6 +127,11 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The binary that `RINGWAY_BINARY` names, a released one for instance; else the one that was built with the tests.
+fn binary() -> PathBuf {
+    std::env::var_os("RINGWAY_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_ringway").into(), PathBuf::from)
 }
 
 /// A directory for one test, removed with all that is in it when dropped.

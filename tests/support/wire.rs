@@ -127,6 +127,11 @@ impl Wire {
         }
     }
 
+    /// True when something was received that is not understood yet.
+    pub fn has_more(&self) -> bool {
+        !self.received.is_empty()
+    }
+
     /// Reads a start line and its fields.
     pub fn head(&mut self) -> Result<Head> {
         let start = self.line()?;
@@ -301,7 +306,7 @@ impl Fields {
 }
 
 /// RFC 9112 5: `field-name ":" OWS field-value OWS`.
-fn field(line: &str) -> Result<(String, String)> {
+pub fn field(line: &str) -> Result<(String, String)> {
     let (name, value) = line.split_once(':').ok_or_else(|| malformed(format!("field line {line:?}")))?;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(is_token) {

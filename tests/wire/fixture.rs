@@ -10,6 +10,8 @@ use super::parser::{Arrived, Seen};
 pub struct Case {
     /// File, line and name.
     pub place: String,
+    /// The section of the RFC, or the CVE, that it comes from.
+    pub source: String,
     /// The method of the request that an answer answers; empty for a request.
     pub method: String,
     /// One for each message, in order.
@@ -75,13 +77,14 @@ fn read(file: &Path) -> Vec<Case> {
 impl Case {
     fn titled(place: &str, title: &str) -> Self {
         let parts: Vec<&str> = title.split('|').map(str::trim).collect();
-        let (name, method, verdicts) = match parts[..] {
-            [name, _source, verdicts] => (name, "", verdicts),
-            [name, _source, method, verdicts] => (name, method, verdicts),
+        let (name, source, method, verdicts) = match parts[..] {
+            [name, source, verdicts] => (name, source, "", verdicts),
+            [name, source, method, verdicts] => (name, source, method, verdicts),
             _ => panic!("{place}: a title is name | source | verdict"),
         };
         Self {
             place: format!("{place} {name}"),
+            source: source.to_owned(),
             method: method.to_owned(),
             verdicts: verdicts.split(',').map(|verdict| verdict.trim().to_owned()).collect(),
             bytes: Vec::new(),

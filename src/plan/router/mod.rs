@@ -64,6 +64,13 @@ impl Captures {
     /// No captures.
     pub const NONE: Self = Self { count: 0, spans: [(0, 0); CAPTURES_MAX] };
 
+    /// Becomes `other`; copies no more than is there, because this lies in memory of which every cache line counts.
+    pub fn take_over(&mut self, other: &Self) {
+        let count = usize::from(other.count);
+        self.count = other.count;
+        self.spans[..count].copy_from_slice(&other.spans[..count]);
+    }
+
     /// The bytes of the parameter at `index` in `path`, if there is one.
     #[must_use]
     pub fn get<'p>(&self, index: usize, path: &'p [u8]) -> Option<&'p [u8]> {

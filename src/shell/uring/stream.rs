@@ -194,6 +194,14 @@ impl Stream for UringStream {
             let _: Result<(), Errno> = rustix::net::shutdown(socket, Shutdown::Write);
         }
     }
+
+    fn abort(&mut self) {
+        // connect(2): AF_UNSPEC dissolves the association, for TCP at once and by a reset; SO_LINGER would act only when
+        // the last operation has let go of the socket, and a FIN would be before it.
+        if let Ok(socket) = self.descriptor() {
+            let _: Result<(), Errno> = rustix::net::connect_unspec(socket);
+        }
+    }
 }
 
 impl Drop for UringStream {

@@ -1,0 +1,19 @@
+//! Ringway's load generator, and an origin to measure it against.
+//!
+//! A closed loop (each connection asks again when it has its answer) finds what a server can do. An open loop (requests
+//! are due on a clock, whatever the server does) tells what its users would see: latency counts from the moment a request
+//! was *due*, so a server that stalls is charged for everybody who would have waited.
+//!
+//! Deliberately not here: TLS, HTTP/2, scripts, ramps. What runs is one request, over and over, to one address.
+
+pub mod answer;
+pub mod arguments;
+pub mod chunked;
+pub mod client;
+pub mod clock;
+pub mod cpu;
+pub mod origin;
+pub mod runtime;
+pub mod schedule;
+pub mod socket;
+pub mod target;

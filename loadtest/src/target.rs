@@ -1,0 +1,143 @@
+//! What is asked, and of whom: a URL and options become an address and the bytes of one request.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, HeaderValue, Method, Uri};
+
+use crate::arguments::Run;
+
+/// The one request of a run.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where to connect. A name is resolved once, to its first address.
+    pub address: SocketAddr,
+    /// Head and body, as they go out.
+    pub request: Vec<u8>,
+    /// The request is a HEAD: its answers have no body.
+    pub is_head_only: bool,
+}
+
+impl Target {
+    /// The request that `run` describes.
+    ///
+    /// # Errors
+    /// A sentence that says which argument is wrong, or which name cannot be resolved.
+    pub fn of(run: &Run) -> Result<Self, String> {
+        let uri: Uri = run.url.parse().map_err(|error| format!("{}: {error}", run.url))?;
+        if uri.scheme() != Some(&Scheme::HTTP) {
+            return Err(format!("{}: only http:// URLs can be asked", run.url));
+        }
+        let authority = uri.authority().ok_or_else(|| format!("{}: names no host", run.url))?;
+        let method = method(run)?;
+        let request = compose(run, &method, &uri, authority)?;
+        Ok(Self { address: resolve(authority)?, request, is_head_only: method == Method::HEAD })
+    }
+}
+
+fn method(run: &Run) -> Result<Method, String> {
+    match &run.method {
+        Some(name) => Method::from_bytes(name.as_bytes()).map_err(|_| format!("--method {name}: not a method")),
+        None if run.body_bytes.is_some() => Ok(Method::POST),
+        None => Ok(Method::GET),
+    }
+}
+
+fn resolve(authority: &Authority) -> Result<SocketAddr, String> {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let found = (host, authority.port_u16().unwrap_or(80)).to_socket_addrs();
+    let mut addresses = found.map_err(|error| format!("{authority}: {error}"))?;
+    addresses.next().ok_or_else(|| format!("{authority}: has no address"))
+}
+
+fn compose(run: &Run, method: &Method, uri: &Uri, authority: &Authority) -> Result<Vec<u8>, String> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let fields = run.headers.iter().map(|line| field(line)).collect::<Result<Vec<_>, _>>()?;
+    let mut request = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
+    let mut add = |name: &str, value: &[u8]| {
+        request.extend_from_slice(name.as_bytes());
+        request.extend_from_slice(b": ");
+        request.extend_from_slice(value);
+        request.extend_from_slice(b"\r\n");
+    };
+    if !fields.iter().any(|(name, _)| name == http::header::HOST) {
+        add("host", authority.as_str().rsplit('@').next().unwrap_or_default().as_bytes());
+    }
+    if run.new_connections && !fields.iter().any(|(name, _)| name == http::header::CONNECTION) {
+        add("connection", b"close");
+    }
+    fields.iter().for_each(|(name, value)| add(name.as_str(), value.as_bytes()));
+    // RFC 9110 8.6: a method that anticipates content says so even when there is none.
+    if run.body_bytes.is_some() || *method == Method::POST || *method == Method::PUT {
+        add("content-length", run.body_bytes.unwrap_or(0).to_string().as_bytes());
+    }
+    request.extend_from_slice(b"\r\n");
+    request.resize(request.len() + run.body_bytes.unwrap_or(0), b'b');
+    Ok(request)
+}
+
+fn field(line: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = || format!("--header {line:?}: not 'name: value'");
+    let (name, value) = line.split_once(':').ok_or_else(wrong)?;
+    let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+    if name == http::header::CONTENT_LENGTH || name == http::header::TRANSFER_ENCODING {
+        return Err(format!("--header {line:?}: the length of the body is --body-bytes"));
+    }
+    Ok((name, value.trim().parse().map_err(|_| wrong())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    fn target(arguments: &[&str]) -> Result<Target, String> {
+        let all = ["ringway-load", "run"].iter().chain(arguments);
+        let Command::Run(run) = Arguments::try_parse_from(all).unwrap().command else { panic!("it said run") };
+        Target::of(&run)
+    }
+
+    #[test]
+    fn arguments_become_the_bytes_of_a_request() {
+        let cases: &[(&[&str], &str)] = &[
+            (&["http://127.0.0.1:8000"], "GET / HTTP/1.1\r\nhost: 127.0.0.1:8000\r\n\r\n"),
+            (&["http://[::1]:1/a?b=c"], "GET /a?b=c HTTP/1.1\r\nhost: [::1]:1\r\n\r\n"),
+            (
+                &["http://127.0.0.1/", "--header", "Host: shop", "--header", "x-a:1", "--new-connections"],
+                "GET / HTTP/1.1\r\nconnection: close\r\nhost: shop\r\nx-a: 1\r\n\r\n",
+            ),
+            (
+                &["http://127.0.0.1/", "--body-bytes", "3"],
+                "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 3\r\n\r\nbbb",
+            ),
+            (
+                &["http://127.0.0.1/", "--method", "PUT"],
+                "PUT / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n",
+            ),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(
+                target(arguments).unwrap().request.escape_ascii().to_string(),
+                expected.escape_debug().to_string()
+            );
+        }
+        assert!(target(&["http://127.0.0.1/", "--method", "HEAD"]).unwrap().is_head_only);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused() {
+        let cases: &[&[&str]] = &[
+            &["https://127.0.0.1/"],
+            &["/path"],
+            &["http://127.0.0.1/", "--header", "no colon"],
+            &["http://127.0.0.1/", "--header", "content-length: 3"],
+            &["http://127.0.0.1/", "--header", "a b: c"],
+            &["http://127.0.0.1/", "--method", "G T"],
+        ];
+        for arguments in cases {
+            assert!(target(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

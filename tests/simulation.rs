@@ -1,0 +1,107 @@
+//! The whole gateway in virtual time: cores with their mail, clients, origins and faults, all from one seed.
+//!
+//! A seed is a run: `SIM_SEED=n cargo nextest run simulation` repeats one and prints all that happens in it. `SIM_SEEDS=n`
+//! says how many are run, `SIM_FROM=n` where they begin; `scripts/soak` goes on for hours.
+
+mod client;
+mod laws;
+mod ledger;
+mod message;
+mod origin;
+mod play;
+mod scenario;
+mod tags;
+
+use play::run;
+
+/// Runs every `SLICES`th seed from `slice` on.
+fn run_slice(slice: u64) {
+    if let Some(seed) = number("SIM_SEED") {
+        if slice == 0 {
+            report(&[(seed, run(seed, true).broken)]);
+        }
+        return;
+    }
+    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SEEDS));
+    let mut failing = Vec::new();
+    for seed in (from..from + count).filter(|seed| seed % SLICES == slice) {
+        let broken = run_twice(seed, seed % TWICE_EVERY < SLICES);
+        if !broken.is_empty() {
+            failing.push((seed, broken));
+        }
+        if failing.len() == FAILURES_MAX {
+            break;
+        }
+    }
+    report(&failing);
+}
+
+/// Runs a seed; again if `is_doubted`, to see the same.
+fn run_twice(seed: u64, is_doubted: bool) -> Vec<String> {
+    let mut verdict = run(seed, false);
+    if is_doubted && run(seed, false).hash != verdict.hash {
+        verdict.broken.push("law same_seed_same_trace".to_owned());
+    }
+    verdict.broken
+}
+
+fn report(failing: &[(u64, Vec<String>)]) {
+    let Some((first, _)) = failing.first() else { return };
+    for (seed, broken) in failing {
+        println!("seed {seed} breaks the law:\n  {}", broken.join("\n  "));
+    }
+    panic!("again, with all that happens: SIM_SEED={first} cargo nextest run simulation --no-capture");
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// Seeds that are run when nobody says how many.
+const SEEDS: u64 = 10_000;
+/// Tests that the seeds are divided among.
+const SLICES: u64 = 8;
+/// Of so many seeds one in each slice is run twice.
+const TWICE_EVERY: u64 = 100;
+/// So many failing seeds tell enough.
+const FAILURES_MAX: usize = 10;
+
+#[test]
+fn the_laws_hold_0() {
+    run_slice(0);
+}
+
+#[test]
+fn the_laws_hold_1() {
+    run_slice(1);
+}
+
+#[test]
+fn the_laws_hold_2() {
+    run_slice(2);
+}
+
+#[test]
+fn the_laws_hold_3() {
+    run_slice(3);
+}
+
+#[test]
+fn the_laws_hold_4() {
+    run_slice(4);
+}
+
+#[test]
+fn the_laws_hold_5() {
+    run_slice(5);
+}
+
+#[test]
+fn the_laws_hold_6() {
+    run_slice(6);
+}
+
+#[test]
+fn the_laws_hold_7() {
+    run_slice(7);
+}
