@@ -4,6 +4,7 @@
 //! says how many are run, `SIM_FROM=n` where they begin; `scripts/soak` goes on for hours.
 
 mod client;
+mod draw;
 mod laws;
 mod ledger;
 mod message;
