@@ -4,6 +4,7 @@
 //! says how many are run, `SIM_FROM=n` where they begin; `scripts/soak` goes on for hours.
 
 mod client;
+mod draw;
 mod laws;
 mod ledger;
 mod message;
@@ -60,6 +61,13 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
+/// Seeds that broke a law once, and what was wrong. A seed is that run only as long as scenarios are drawn as they are
+/// now: who changes that, plants the bug again and takes the seed that finds it then.
+const REGRESSIONS: &[(u64, &str)] = &[
+    (6, "a core said it was drained while it still turned a client away"),
+    (489, "half an answer to a client of HTTP/1.0 ended in the close that ends a whole one"),
+    (19, "a connection came back to the pool of a plan that was no longer in force, and stayed"),
+];
 /// Seeds that are run when nobody says how many.
 const SEEDS: u64 = 10_000;
 /// Tests that the seeds are divided among.
@@ -68,6 +76,14 @@ const SLICES: u64 = 8;
 const TWICE_EVERY: u64 = 100;
 /// So many failing seeds tell enough.
 const FAILURES_MAX: usize = 10;
+
+#[test]
+fn what_broke_a_law_once_keeps_it() {
+    for (seed, what) in REGRESSIONS {
+        let broken = run(*seed, false).broken;
+        assert!(broken.is_empty(), "seed {seed}, once {what}:\n{}", broken.join("\n"));
+    }
+}
 
 #[test]
 fn a_drain_at_any_moment_of_a_pipeline_costs_no_answer_that_was_begun() {

@@ -257,7 +257,8 @@ impl Case<'_> {
         let is_safe = !closes_idle || is_repeatable || matches!(route, Route::Local | Route::Lost);
         let is_small = self.ask.body_bytes() <= settings.body_limit;
         let is_quick = self.estimate() * 4 < settings.shortest();
-        *manner == Manner::Prompt && is_treated_well && *route != Route::Doubtful && is_safe && is_small && is_quick
+        let is_reached = *route != Route::Doubtful || self.most() < settings.request;
+        *manner == Manner::Prompt && is_treated_well && is_reached && is_safe && is_small && is_quick
     }
 
     /// A generous guess at the time that the exchange takes where nothing fails.
@@ -271,12 +272,20 @@ impl Case<'_> {
         Duration::from_micros(turns * way) + pause + expectation
     }
 
+    /// What it takes at most where nothing fails but endpoints: of those that are doubtful one refuses and one says
+    /// nothing, which takes a connect timeout, and there are as many tries as endpoints.
+    fn most(&self) -> Duration {
+        let connect =
+            if self.ask.route == Route::Doubtful { self.stage.scenario.settings.connect } else { Duration::ZERO };
+        connect + self.estimate() * 4
+    }
+
     /// No drain came between: it was over before, or it was in the gateway's hands before, with time enough to finish.
     /// `is_next` when no other exchange had to be done first.
     fn was_undisturbed(&self, is_next: bool) -> bool {
         let Some(drained_from) = self.stage.drained_from.get() else { return true };
         let is_in_hand = self.account.head_sent.is_some_and(|sent| sent.after(slack(self.stage)) < drained_from);
-        let has_time = self.estimate() * 4 < self.stage.scenario.settings.drain;
+        let has_time = self.most() < self.stage.scenario.settings.drain;
         self.account.ended.is_some_and(|ended| ended < drained_from) || (is_in_hand && is_next && has_time)
     }
 
