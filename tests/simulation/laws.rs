@@ -257,7 +257,7 @@ impl Case<'_> {
         let is_safe = !closes_idle || is_repeatable || matches!(route, Route::Local | Route::Lost);
         // Behind its own answers the gateway reads on so far, framing included; a longer body ends the connection.
         let is_local = matches!(route, Route::Local | Route::Lost);
-        let most_bytes = if is_local { DRAIN_BYTES / 2 } else { settings.body_limit };
+        let most_bytes = settings.body_limit.min(if is_local { DRAIN_BYTES / 2 } else { u64::MAX });
         let is_small = self.ask.body_bytes() <= most_bytes;
         let is_quick = self.estimate() * 4 < settings.shortest();
         let is_reached = *route != Route::Doubtful || self.most() < settings.request;
