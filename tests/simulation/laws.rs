@@ -9,7 +9,7 @@ use ringway::shell::core::Core;
 use ringway::shell::mail::{Row, SharedLink};
 use ringway::shell::serving::SWEEP_EVERY;
 use ringway::shell::sim::{Owner, Pause, SimIo};
-use ringway::words::limits::{DRAIN_TIME, ENDPOINTS_TRIED, LINGER_TIME, TICK};
+use ringway::words::limits::{DRAIN_BYTES, DRAIN_TIME, ENDPOINTS_TRIED, LINGER_TIME, TICK};
 use ringway::words::time::Instant;
 
 use super::ledger::{Account, Outcome, Stage};
@@ -255,7 +255,10 @@ impl Case<'_> {
         // A connection that the origin closes as it is used again costs the request that cannot be repeated.
         let is_repeatable = self.ask.is_idempotent() && self.ask.body == Body::None;
         let is_safe = !closes_idle || is_repeatable || matches!(route, Route::Local | Route::Lost);
-        let is_small = self.ask.body_bytes() <= settings.body_limit;
+        // Behind its own answers the gateway reads on so far, framing included; a longer body ends the connection.
+        let is_local = matches!(route, Route::Local | Route::Lost);
+        let most_bytes = settings.body_limit.min(if is_local { DRAIN_BYTES / 2 } else { u64::MAX });
+        let is_small = self.ask.body_bytes() <= most_bytes;
         let is_quick = self.estimate() * 4 < settings.shortest();
         let is_reached = *route != Route::Doubtful || self.most() < settings.request;
         *manner == Manner::Prompt && is_treated_well && is_reached && is_safe && is_small && is_quick
