@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use monoio::io::Canceller;
 use monoio::net::TcpListener;
 
-use super::ready::ReadySet;
+use super::ready::{ReadySet, Side};
 use super::stream::UringStream;
 use crate::shell::io::Listener;
 
@@ -85,7 +85,7 @@ impl Listener for UringListener {
         }
         let handle = self.canceller.borrow().handle();
         match self.socket.cancelable_accept(handle).await {
-            Ok((stream, peer)) => Ok((UringStream::new(stream, &self.ready)?, peer)),
+            Ok((stream, peer)) => Ok((UringStream::new(stream, Side::Client, &self.ready)?, peer)),
             Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Err(io::ErrorKind::Interrupted.into()),
             Err(error) => Err(error),
         }

@@ -13,7 +13,7 @@ use monoio::net::{TcpStream, UnixStream};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
-use super::ready::{Place, ReadySet};
+use super::ready::{Place, ReadySet, Side};
 use super::slot::Slot;
 use super::spawn::spend;
 use crate::plan::Address;
@@ -56,10 +56,10 @@ impl UringStream {
     ///
     /// # Errors
     /// When the set takes no more streams.
-    pub(super) fn new(socket: impl IntoRawFd, ready: &Rc<ReadySet>) -> io::Result<Self> {
+    pub(super) fn new(socket: impl IntoRawFd, side: Side, ready: &Rc<ReadySet>) -> io::Result<Self> {
         // SAFETY: the descriptor was just given up by its only owner.
         let socket = unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) };
-        let place = ready.enter(socket.as_fd())?;
+        let place = ready.enter(socket.as_fd(), side)?;
         let socket = Socket::Here(socket);
         Ok(Self { socket, place, ready: Rc::clone(ready), write: Slot::new(), progress: 0 })
     }
@@ -209,7 +209,7 @@ impl Drop for UringStream {
         if let (Socket::Lent(_), Ok(socket)) = (&self.socket, self.descriptor()) {
             // The write holds the socket until its cancellation came back; end it for the peer now.
             let _: Result<(), Errno> = rustix::net::shutdown(socket, Shutdown::Both);
-            self.ready.forget(socket);
+            self.ready.forget(self.place, socket);
         }
         self.ready.leave(self.place);
     }
@@ -221,9 +221,9 @@ pub(super) async fn connect(address: &Address, ready: Rc<ReadySet>) -> io::Resul
         Address::Tcp(address) => {
             let stream = TcpStream::connect_addr(*address).await?;
             stream.set_nodelay(true)?;
-            UringStream::new(stream, &ready)
+            UringStream::new(stream, Side::Upstream, &ready)
         }
-        Address::Unix(path) => UringStream::new(UnixStream::connect(path).await?, &ready),
+        Address::Unix(path) => UringStream::new(UnixStream::connect(path).await?, Side::Upstream, &ready),
     }
 }
 

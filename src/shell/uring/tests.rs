@@ -158,6 +158,29 @@ fn an_end_that_came_with_the_last_bytes_is_not_missed() {
 }
 
 #[test]
+fn more_clients_than_a_turn_hears_are_all_heard() {
+    on_each_driver(|io| async move {
+        let heard = Rc::new(Cell::new(0));
+        let mut theirs = Vec::new();
+        for _ in 0..200 {
+            let (mut ours, their) = pair(&io).await;
+            theirs.push(their);
+            let heard = Rc::clone(&heard);
+            io.spawn(async move {
+                let mut buffer = Buffer::with_capacity(4096);
+                let count = read(&mut ours, &mut buffer).await;
+                heard.set(heard.get() + count);
+            });
+        }
+        // All at once, behind the loop's back: they are ready together when it looks.
+        theirs.iter_mut().for_each(|their| their.write_all(b"x").unwrap());
+        while heard.get() < 200 {
+            sleep(&io, Duration::from_millis(1)).await;
+        }
+    });
+}
+
+#[test]
 fn a_stream_in_the_place_of_another_begins_with_nothing() {
     on_each_driver(|io| async move {
         let (first, mut theirs) = pair(&io).await;
