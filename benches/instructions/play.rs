@@ -58,7 +58,7 @@ impl Play {
         let listener = ListenerId::new(0);
         let client = Rc::new(Wire::default());
         let stream = MemoryStream(Rc::clone(&client));
-        let opened = Downstream::open(&core, stream, listener, peer);
+        let opened = Downstream::open(&core, ringway::shell::wire::Wire::Plain(stream), listener, peer);
         let task = Box::pin(Serve::new(opened.ok().expect("the core is empty")));
         Self { lines, world, core, link, log: Vec::new(), client, task }
     }

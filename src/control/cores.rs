@@ -7,6 +7,7 @@ use super::Failure;
 use super::sockets::CoreSockets;
 use crate::plan::{Server, Workers};
 use crate::policy::meter::Batch;
+use crate::shell::keyring::SharedKeyring;
 use crate::shell::mail::{Link, Note, Report, SharedLink, SharedPlan};
 use crate::shell::uring::Preference;
 use crate::shell::worker::{Setup, Worker};
@@ -45,15 +46,15 @@ impl Cores {
     /// # Errors
     /// The first core that cannot start; those before it are told to end.
     pub fn start(
-        plan: &SharedPlan, places: &[Option<usize>], sockets: Vec<CoreSockets>, driver: Preference,
-        release_memory: fn(), start: Start,
+        plan: &SharedPlan, keyring: &SharedKeyring, places: &[Option<usize>], sockets: Vec<CoreSockets>,
+        driver: Preference, release_memory: fn(), start: Start,
     ) -> Result<Self, Failure> {
         let mut cores = Self { members: Vec::with_capacity(places.len()) };
         for ((index, cpu), sockets) in places.iter().enumerate().zip(sockets) {
             let (core, plan) = (CoreId::new(index), SharedPlan::clone(plan));
             let (link, generation) = (Link::new(core), plan.generation);
-            let setup =
-                Setup { core, cpu: *cpu, plan, link: SharedLink::clone(&link), sockets, driver, release_memory };
+            let (link_of_core, keyring) = (SharedLink::clone(&link), SharedKeyring::clone(keyring));
+            let setup = Setup { core, cpu: *cpu, plan, keyring, link: link_of_core, sockets, driver, release_memory };
             match start(setup) {
                 Ok(worker) => cores.members.push(Core::new(link, *cpu, worker, generation)),
                 Err(source) => {

@@ -266,8 +266,16 @@ mod tests {
         ledger.add(CoreId::new(0), &meter.drain(), &plan);
         let sockets = vec![Vec::new()];
         let start = testing::mute_core;
-        let mut cores =
-            Cores::start(&SharedPlan::new(plan), &[None], sockets, Default::default(), || {}, start).unwrap();
+        let mut cores = Cores::start(
+            &SharedPlan::new(plan),
+            &Default::default(),
+            &[None],
+            sockets,
+            Default::default(),
+            || {},
+            start,
+        )
+        .unwrap();
         let log = Written::default();
         let figures = Figures { ledger: &ledger, cores: &cores, log: &log, generation: 4, is_reload_fine: false };
         let page = page(&figures);

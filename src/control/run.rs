@@ -23,6 +23,7 @@ use super::signals::Signals;
 use super::sockets;
 use super::thread::{Books, Command, Control, Reload, open_log, tell};
 use crate::plan::{self, Loaded};
+use crate::shell::keyring::SharedKeyring;
 use crate::shell::mail::SharedPlan;
 use crate::shell::uring::Preference;
 use crate::shell::worker;
@@ -285,7 +286,15 @@ fn boot(
     let (sockets, addresses) = sockets::bind(&plan.listeners, places.len()).map_err(Failure::Listen)?;
     let signals = if options.heeds_signals { Signals::heed().map_err(Failure::Thread)? } else { Signals::Ignored };
     let plan = SharedPlan::new(plan);
-    let cores = Cores::start(&plan, &places, sockets, options.driver, options.release_memory, options.start)?;
+    let cores = Cores::start(
+        &plan,
+        &SharedKeyring::default(),
+        &places,
+        sockets,
+        options.driver,
+        options.release_memory,
+        options.start,
+    )?;
     let log = LogWriter::start(cores.links(), target, say.clone()).map_err(Failure::Thread)?;
     let (health, watch) = watch::channel(Health::Ready);
     let listeners = plan.listeners.iter().map(|listener| listener.name.clone()).zip(addresses).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::plan::cidr::CidrSet;
 use crate::plan::router::Router;
 use crate::plan::{
-    Action, Address, Balance, Endpoint, FieldEdits, Limits, Listener, Plan, Respond, Route, Server, Timeouts, Upstream,
-    UpstreamTimeouts, Workers,
+    Action, Address, Balance, Endpoint, FieldEdits, Limits, Listener, Plan, Protocol, Respond, Route, Server, Timeouts,
+    Upstream, UpstreamProtocol, UpstreamTimeouts, Workers,
 };
 use crate::policy::meter::{Meter, Sample};
 use crate::proto::head::Method;
@@ -29,6 +29,7 @@ pub(super) fn plan(routes: &[&str]) -> Plan {
         listeners: vec![listener("web", "127.0.0.1:0")],
         routes: routes.iter().map(|name| route(name)).collect(),
         upstreams: vec![upstream()],
+        tls: Vec::new(),
         router: Router::default(),
         admin: None,
         access_log: None,
@@ -43,6 +44,9 @@ pub(super) fn listener(name: &str, address: &str) -> Listener {
         trusted_proxies: CidrSet::default(),
         limits: LIMITS,
         timeouts: TIMEOUTS,
+        tls: None,
+        protocols: vec![Protocol::Http1],
+        proxy_protocol: None,
     }
 }
 
@@ -62,10 +66,13 @@ fn upstream() -> Upstream {
     let address = Address::Tcp("127.0.0.1:9".parse().unwrap());
     Upstream {
         name: "origin".to_owned(),
-        endpoints: vec![Endpoint { address, authority: "127.0.0.1:9".to_owned(), weight: 1 }],
+        endpoints: vec![Endpoint { address, authority: "127.0.0.1:9".to_owned(), weight: 1, is_tls: false }],
         balance: Balance::RoundRobin,
         idle_connections: 1,
         idle_timeout: limits::UPSTREAM_IDLE_TIME,
+        protocol: UpstreamProtocol::Http1,
+        tls: None,
+        proxy_protocol: None,
         timeouts: UpstreamTimeouts::default(),
     }
 }
@@ -92,13 +99,14 @@ const TIMEOUTS: Timeouts = Timeouts {
 pub(super) fn quiet_core(setup: Setup) -> io::Result<Worker> {
     start(setup, |link, (served, meter), note| match note {
         Note::Publish => link.report(Report::Batch(Box::new(meter.drain()))),
-        Note::Plan(plan) => {
+        Note::Plan(plan, _) => {
             link.report(Report::Batch(Box::new(meter.drain())));
             *meter = Meter::new(&plan);
             meter.record(&sample());
             link.report(Report::Applied(plan.generation));
             *served = plan;
         }
+        Note::Keyring(_) => {}
         Note::Drain(_) => {
             assert!(link.push_log(&mut b"the last line\n".to_vec()));
             link.report(Report::Drained);

@@ -22,6 +22,7 @@ use super::signals::{Signal, Signals};
 use crate::plan::code::Severity;
 use crate::plan::complaint::Complaint;
 use crate::plan::{AccessLog, Loaded, Plan};
+use crate::shell::keyring::SharedKeyring;
 use crate::shell::mail::{Note, SharedPlan};
 
 /// A scrape shows what the cores sent within this time; ten of their ticks.
@@ -308,7 +309,7 @@ impl Control {
         let reloaded = Reloaded::between(&self.plan, &plan);
         let was_silent = self.plan.access_log.is_none();
         let plan = SharedPlan::new(plan);
-        self.cores.send(&Note::Plan(SharedPlan::clone(&plan)));
+        self.cores.send(&Note::Plan(SharedPlan::clone(&plan), SharedKeyring::default()));
         self.books.earlier.push(std::mem::replace(&mut self.plan, plan));
         self.source = source;
         // Lines of the old plan belong into the old file, so a file is left only when no core serves by that plan.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::words::ids::{ListenerId, RouteId, UpstreamId};
+use crate::words::ids::{ListenerId, RouteId, TlsId, UpstreamId};
 
 pub mod cidr;
 pub mod code;
@@ -45,6 +45,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`TlsId`].
+    pub tls: Vec<Tls>,
     /// Finds a request's route.
     pub router: router::Router,
     /// `[admin]`, when configured.
@@ -90,6 +92,74 @@ pub struct Listener {
     pub limits: Limits,
     /// Resolved timeouts (defaults < listener).
     pub timeouts: Timeouts,
+    /// How it speaks TLS; `None` for plain text.
+    pub tls: Option<TlsId>,
+    /// What it speaks, most preferred first; never empty. With TLS it is offered by ALPN, without it HTTP/2 comes by
+    /// prior knowledge (RFC 9113 3.3).
+    pub protocols: Vec<Protocol>,
+    /// Connections begin with a PROXY header of this version, and none is served without.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// A protocol of a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocol {
+    /// HTTP/2.
+    H2,
+    /// HTTP/1.1 and HTTP/1.0.
+    Http1,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyProtocol {
+    /// The text line.
+    V1,
+    /// The binary header.
+    V2,
+}
+
+/// `[tls.<name>]`: how listeners speak TLS. Files are named here and read by control.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tls {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Chosen by SNI among the names that they are for; the first is the default. Never empty.
+    pub certificates: Vec<CertificateFiles>,
+    /// The lowest version that is spoken.
+    pub min_version: TlsVersion,
+    /// Whose certificates clients may show; `None` asks for none.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// A certificate chain and its key, in PEM.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct CertificateFiles {
+    /// The certificate, and what leads to its root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    V12,
+    /// RFC 8446.
+    V13,
+}
+
+/// Certificates of clients.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientCertificates {
+    /// Roots that sign them, in PEM.
+    pub ca: PathBuf,
+    /// Revocation lists, in PEM.
+    pub crl: Option<PathBuf>,
+    /// A client without one is refused.
+    pub is_required: bool,
 }
 
 /// Limits as resolved for a listener or a route. Byte counts unless said otherwise.
@@ -165,6 +235,8 @@ pub struct Forward {
     pub timeouts: Vec<Timeouts>,
     /// How the target and Host change on the way.
     pub rewrite: Rewrite,
+    /// What a connection may be upgraded to (RFC 9110 7.8), in lower case.
+    pub upgrade: Vec<String>,
 }
 
 /// `rewrite`: each part is absent where the request's own is kept.
@@ -273,8 +345,39 @@ pub struct Upstream {
     pub idle_connections: usize,
     /// How long one may stay idle.
     pub idle_timeout: Duration,
+    /// What is spoken to its endpoints.
+    pub protocol: UpstreamProtocol,
+    /// How TLS is spoken to its `https` endpoints; `None` when there are none.
+    pub tls: Option<UpstreamTls>,
+    /// The PROXY header that connections begin with.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// What the upstream sets for all its routes. Already resolved into `Forward::timeouts`; here for those who ask.
     pub timeouts: UpstreamTimeouts,
+}
+
+/// What is spoken to the endpoints of an upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 over TLS, by ALPN.
+    H2,
+    /// HTTP/2 without TLS, by prior knowledge.
+    H2c,
+}
+
+/// How TLS is spoken to an upstream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpstreamTls {
+    /// Roots to trust, in PEM; `None` for those of the system.
+    pub ca: Option<PathBuf>,
+    /// The name that certificates must be for, and SNI; `None` for the endpoint's host.
+    pub server_name: Option<String>,
+    /// What Ringway shows when it is asked who it is.
+    pub certificate: Option<CertificateFiles>,
+    /// False accepts every certificate: only when the configuration says so in a key of its own.
+    pub verify: bool,
 }
 
 /// Timeouts that an upstream sets for all its routes; a route that sets the same key itself wins.
@@ -297,6 +400,8 @@ pub struct Endpoint {
     pub authority: String,
     /// Share of requests, ≥ 0 (0 takes none).
     pub weight: u32,
+    /// It is an `https` endpoint.
+    pub is_tls: bool,
 }
 
 /// Where to connect. Names are resolved by control, never on a core.

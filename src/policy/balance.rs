@@ -89,7 +89,7 @@ pub fn by_weight(weights: impl Iterator<Item = u64>, total: u64, random: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Address, Endpoint, UpstreamTimeouts};
+    use crate::plan::{Address, Endpoint, UpstreamProtocol, UpstreamTimeouts};
     use crate::words::limits;
 
     fn upstream(balance: Balance, weights: &[u32]) -> Upstream {
@@ -101,11 +101,15 @@ mod tests {
                     address: Address::Tcp(([127, 0, 0, 1], 1).into()),
                     authority: "127.0.0.1:1".to_owned(),
                     weight: *weight,
+                    is_tls: false,
                 })
                 .collect(),
             balance,
             idle_connections: 1,
             idle_timeout: limits::UPSTREAM_IDLE_TIME,
+            protocol: UpstreamProtocol::Http1,
+            tls: None,
+            proxy_protocol: None,
             timeouts: UpstreamTimeouts::default(),
         }
     }

@@ -13,6 +13,7 @@ use super::connection::{Downstream, Serve};
 use super::core::Core;
 use super::io::{Io, Listener, Stream, Timer};
 use super::mail::Row;
+use super::wire::Wire;
 use crate::policy::outgoing::Connection;
 use crate::policy::respond::{self, ErrorForm, Frame};
 use crate::words::fault::Kind;
@@ -93,7 +94,7 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr, open: &Open) {
-    match Downstream::open(core, stream, id, peer) {
+    match Downstream::open(core, Wire::Plain(stream), id, peer) {
         Ok(downstream) => core.io.spawn(Serve::new(downstream)),
         Err((stream, kind)) => {
             Row::add(&core.link.row.refused, 1);
@@ -103,7 +104,7 @@ fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: S
 }
 
 /// Tells a client that it is one too many, and closes. Bounded in time, and no request of it is read.
-async fn turn_away<I: Io>(core: Rc<Core<I>>, mut stream: I::Stream, kind: Kind, _open: Open) {
+async fn turn_away<I: Io>(core: Rc<Core<I>>, mut stream: Wire<I::Stream>, kind: Kind, _open: Open) {
     let mut answer = Vec::new();
     {
         let plan = core.plan();
@@ -135,7 +136,7 @@ async fn turn_away<I: Io>(core: Rc<Core<I>>, mut stream: I::Stream, kind: Kind, 
 }
 
 /// Reads what the client has sent meanwhile, so that closing does not reset the answer away.
-async fn swallow<I: Io>(core: &Core<I>, stream: &mut I::Stream, timer: &mut I::Timer, deadline: Instant) {
+async fn swallow<I: Io>(core: &Core<I>, stream: &mut Wire<I::Stream>, timer: &mut I::Timer, deadline: Instant) {
     let mut buffer: Buffer = core.buffers.borrow_mut().standard();
     poll_fn(|cx| {
         loop {

@@ -13,6 +13,7 @@ use super::core::{Core, Phase, Seat};
 use super::exchange::{Next, exchange, refuse};
 use super::io::{Io, Stream, Timer};
 use super::stage::{self, Exit};
+use super::wire::Wire;
 use super::work::Work;
 use crate::plan::{Listener, Timeouts};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
@@ -26,7 +27,7 @@ pub struct Downstream<I: Io> {
     /// The core it lives on.
     pub core: Rc<Core<I>>,
     /// The stream.
-    pub stream: I::Stream,
+    pub stream: Wire<I::Stream>,
     /// Received bytes: the head of the exchange that runs, what came behind it, and room for more.
     pub inbound: Buffer,
     /// Body bytes of the exchange that runs, behind its head in `inbound`. What follows them begins the next request.
@@ -173,8 +174,8 @@ impl<I: Io> Downstream<I> {
     /// # Errors
     /// Which limit is reached.
     pub fn open(
-        core: &Rc<Core<I>>, stream: I::Stream, listener: ListenerId, peer: SocketAddr,
-    ) -> Result<Box<Self>, (I::Stream, Kind)> {
+        core: &Rc<Core<I>>, stream: Wire<I::Stream>, listener: ListenerId, peer: SocketAddr,
+    ) -> Result<Box<Self>, (Wire<I::Stream>, Kind)> {
         let seat = match core.seat(listener, peer.ip().to_canonical()) {
             Ok(seat) => seat,
             Err(kind) => return Err((stream, kind)),

@@ -8,8 +8,9 @@ use std::task::Waker;
 
 use super::buffers::{Buffers, Spares};
 use super::io::Io;
+use super::keyring::SharedKeyring;
 use super::mail::{Row, SharedLink, SharedPlan};
-use super::serving::Serving;
+use super::serving::{Serving, SharedServing};
 use super::stage::Stage;
 use super::work::Drafts;
 use crate::proto::h1::encode::{DATE_BYTES, date};
@@ -41,8 +42,9 @@ pub struct Core<I: Io> {
     pub buffers: RefCell<Buffers>,
     /// Where heads are drafted.
     pub drafts: RefCell<Drafts>,
-    serving: RefCell<Rc<RefCell<Serving<I::Stream>>>>,
+    serving: RefCell<SharedServing<I>>,
     plan: RefCell<Rc<SharedPlan>>,
+    keyring: RefCell<SharedKeyring>,
     phase: Cell<Phase>,
     cut_at: Cell<Instant>,
     connections: RefCell<Connections>,
@@ -87,6 +89,7 @@ impl<I: Io> Core<I> {
                 SharedLink::clone(&link),
             )))),
             plan: RefCell::new(Rc::new(plan)),
+            keyring: RefCell::default(),
             phase: Cell::new(Phase::Serving),
             cut_at: Cell::new(Instant::NEVER),
             connections: RefCell::new(connections),
@@ -104,7 +107,7 @@ impl<I: Io> Core<I> {
     }
 
     /// The state beside the plan of now.
-    pub fn serving(&self) -> Rc<RefCell<Serving<I::Stream>>> {
+    pub fn serving(&self) -> SharedServing<I> {
         Rc::clone(&self.serving.borrow())
     }
 
@@ -115,6 +118,16 @@ impl<I: Io> Core<I> {
         self.serving.borrow().borrow_mut().publish();
         self.serving.replace(Rc::new(RefCell::new(next)));
         self.plan.replace(Rc::new(plan));
+    }
+
+    /// The TLS configurations of now; a handshake keeps the one that it began with.
+    pub fn keyring(&self) -> SharedKeyring {
+        SharedKeyring::clone(&self.keyring.borrow())
+    }
+
+    /// Speaks TLS by `keyring` from the next handshake on.
+    pub fn set_keyring(&self, keyring: SharedKeyring) {
+        self.keyring.replace(keyring);
     }
 
     /// How far the core's life is.

@@ -3,7 +3,7 @@
 //! `route → admit → (select → forward → receive → shape) or respond → record`. The stages before `admit` decide and
 //! await nothing; `Admitted` can only be made here, so no code can forward what was not admitted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::connection::Downstream;
@@ -13,7 +13,7 @@ use super::io::Io;
 use super::local;
 use super::mail::SharedPlan;
 use super::record::Record;
-use super::serving::Serving;
+use super::serving::SharedServing;
 use super::work::{Facts, Work};
 use crate::plan::router::{Captures, Outcome, Subject};
 use crate::plan::{Action, Plan, Route};
@@ -42,7 +42,7 @@ pub struct Story<I: Io> {
     /// The plan it began with; it sees no other.
     pub plan: Rc<SharedPlan>,
     /// The state beside that plan.
-    pub serving: Rc<RefCell<Serving<I::Stream>>>,
+    pub serving: SharedServing<I>,
     /// When its head was complete.
     pub started: Instant,
     /// What is known of it for metrics and log.

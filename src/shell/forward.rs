@@ -16,6 +16,7 @@ use super::io::{Io, Stream};
 use super::mail::Row;
 use super::serving::{Choice, Serving};
 use super::upload::Upload;
+use super::wire::Wire;
 use super::work::{Drafts, Work};
 use super::{again, local, relay, target};
 use crate::plan::{self, Forward, Plan};
@@ -114,7 +115,9 @@ pub async fn refuse<I: Io>(
 }
 
 /// What a connection that failed leaves to another.
-fn failed<I: Io>(down: &Downstream<I>, work: &Work, up: Option<&Up<I::Stream>>, upload: &Upload, kind: Kind) -> Failed {
+fn failed<I: Io>(
+    down: &Downstream<I>, work: &Work, up: Option<&Up<Wire<I::Stream>>>, upload: &Upload, kind: Kind,
+) -> Failed {
     Failed {
         kind,
         was_reused: up.is_some_and(|up| up.is_reused),
@@ -155,7 +158,7 @@ impl Deadlines {
 }
 
 /// An idle connection of the endpoint.
-fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Option<Up<I::Stream>> {
+fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Option<Up<Wire<I::Stream>>> {
     let stream = story.serving.borrow_mut().check_out(choice, down.core.io.now())?;
     Some(Up { stream, buffer: Buffer::default(), choice, is_reused: true })
 }
@@ -163,9 +166,9 @@ fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Optio
 /// A fresh connection to the endpoint.
 async fn connect<I: Io>(
     down: &mut Downstream<I>, plan: &Plan, choice: Choice, deadlines: &Deadlines,
-) -> Result<Up<I::Stream>, Fault> {
+) -> Result<Up<Wire<I::Stream>>, Fault> {
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<I::Stream>::address(plan, choice)));
+    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(plan, choice)));
     let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
@@ -183,7 +186,7 @@ async fn connect<I: Io>(
             })
         })
         .await;
-    let stream = connected?;
+    let stream = Wire::Plain(connected?);
     Row::add(&down.core.link.row.connects, 1);
     Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: false })
 }
@@ -283,7 +286,7 @@ fn write_head<I: Io>(
 
 /// Sends the request and waits for the head of the final answer, which is then in `work.answer` and `up.buffer`.
 async fn ask<I: Io>(
-    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: &mut Up<I::Stream>, upload: &mut Upload,
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: &mut Up<Wire<I::Stream>>, upload: &mut Upload,
     deadlines: &Deadlines,
 ) -> Result<(), Fault> {
     let limits = answer_limits(&story.plan.listeners[down.listener.index()].limits);
@@ -331,7 +334,7 @@ struct Wait {
 impl Wait {
     #[expect(clippy::too_many_arguments, reason = "each is borrowed from another owner for one poll")]
     fn poll<I: Io>(
-        &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, up: &mut Up<I::Stream>,
+        &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, up: &mut Up<Wire<I::Stream>>,
         upload: &mut Upload, deadlines: &Deadlines, limits: &HeadLimits,
     ) -> Poll<Result<(), Fault>> {
         let core = Rc::clone(&down.core);
@@ -362,7 +365,7 @@ impl Wait {
     }
 
     fn poll_head<I: Io>(
-        &mut self, cx: &mut Context<'_>, core: &super::core::Core<I>, work: &mut Work, up: &mut Up<I::Stream>,
+        &mut self, cx: &mut Context<'_>, core: &super::core::Core<I>, work: &mut Work, up: &mut Up<Wire<I::Stream>>,
         limits: &HeadLimits,
     ) -> Poll<Result<(), Fault>> {
         let to_head = work.request.method == Method::Head;
@@ -441,7 +444,7 @@ fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -
 
 /// Passes an interim answer (1xx) on.
 async fn interim<I: Io>(
-    down: &mut Downstream<I>, work: &Work, story: &Story<I>, up: &Up<I::Stream>, deadlines: &Deadlines,
+    down: &mut Downstream<I>, work: &Work, story: &Story<I>, up: &Up<Wire<I::Stream>>, deadlines: &Deadlines,
 ) -> Result<(), Fault> {
     let mut buffer = interim_head(down, work, story, up);
     poll_fn(|cx| {
@@ -457,7 +460,7 @@ async fn interim<I: Io>(
 }
 
 /// The message of an interim answer.
-fn interim_head<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, up: &Up<I::Stream>) -> Buffer {
+fn interim_head<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, up: &Up<Wire<I::Stream>>) -> Buffer {
     let head = &mut down.core.drafts.borrow_mut().head;
     head.clear();
     Downward {

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::keyring::SharedKeyring;
 use crate::plan::Plan;
 use crate::policy::again::Reason;
 use crate::policy::meter::Batch;
@@ -19,8 +20,10 @@ pub type SharedPlan = Arc<Plan>;
 /// From control to a core.
 #[derive(Clone, Debug)]
 pub enum Note {
-    /// Serve by this plan from now on.
-    Plan(SharedPlan),
+    /// Serve by this plan from now on, with the keyring made for it.
+    Plan(SharedPlan, SharedKeyring),
+    /// The plan stays; certificates or keys have changed.
+    Keyring(SharedKeyring),
     /// Send a [`Report::Batch`] with all that was counted since the last one.
     Publish,
     /// Stop accepting and finish what is in flight; report [`Report::Drained`]. Connections still open when the

@@ -8,6 +8,7 @@ use super::connection::Downstream;
 use super::core::Core;
 use super::io::Io;
 use super::serving::{Choice, Serving};
+use super::wire::Wire;
 use super::work::Work;
 use crate::plan::{Address, Plan};
 use crate::policy::journal::{self, Entry, Hop};
@@ -67,7 +68,9 @@ impl Record {
     }
 
     /// Counts the exchange and logs it.
-    pub fn end<I: Io>(&self, down: &Downstream<I>, work: &Work, serving: &RefCell<Serving<I::Stream>>, plan: &Plan) {
+    pub fn end<I: Io>(
+        &self, down: &Downstream<I>, work: &Work, serving: &RefCell<Serving<Wire<I::Stream>>>, plan: &Plan,
+    ) {
         let core = &*down.core;
         let duration = core.io.now().since(self.started);
         let sample = Sample {

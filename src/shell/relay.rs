@@ -16,6 +16,7 @@ use super::exchange::{Next, Story, connection_of};
 use super::forward::{Deadlines, End, Up, expired, refuse, watch};
 use super::io::{Io, Stream};
 use super::upload::Upload;
+use super::wire::Wire;
 use super::work::Work;
 use super::{local, target};
 use crate::plan::FieldEdits;
@@ -25,9 +26,9 @@ use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::time::Instant;
 
 /// The answer's body on its way.
-struct Relay<'u, S> {
+struct Relay<'u, I: Io> {
     /// The upstream connection, until it is given back.
-    up: &'u mut Option<Up<S>>,
+    up: &'u mut Option<Up<Wire<I::Stream>>>,
     incoming: Incoming,
     outgoing: Outgoing,
     /// The piece on its way down; empty between two pieces.
@@ -44,7 +45,7 @@ struct Relay<'u, S> {
 
 /// Sends the answer whose head is in `work.answer` down, with its body, which comes from `up`.
 pub async fn relay<I: Io>(
-    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: &mut Option<Up<I::Stream>>,
+    down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: &mut Option<Up<Wire<I::Stream>>>,
     upload: &mut Upload, deadlines: &Deadlines, edits: &FieldEdits,
 ) -> Next {
     // The rest of a body that nobody waits for makes the connection useless; the client is told.
@@ -98,7 +99,7 @@ fn framing(work: &Work) -> DownwardFraming {
 
 /// Drafts the head of the answer.
 fn write_head<I: Io>(
-    down: &Downstream<I>, work: &Work, story: &Story<I>, up: Option<&Up<I::Stream>>, framing: DownwardFraming,
+    down: &Downstream<I>, work: &Work, story: &Story<I>, up: Option<&Up<Wire<I::Stream>>>, framing: DownwardFraming,
     edits: &FieldEdits,
 ) {
     let head = &mut down.core.drafts.borrow_mut().head;
@@ -117,11 +118,11 @@ fn write_head<I: Io>(
     .write(head);
 }
 
-impl<'u, S: Stream> Relay<'u, S> {
+impl<'u, I: Io> Relay<'u, I> {
     /// Puts the drafted head into the place of the one that came, and frames what came of the body behind it. Says how
     /// many bytes that are.
-    fn begin<I: Io<Stream = S>>(
-        down: &Downstream<I>, work: &mut Work, up: &'u mut Option<Up<S>>, framing: DownwardFraming,
+    fn begin(
+        down: &Downstream<I>, work: &mut Work, up: &'u mut Option<Up<Wire<I::Stream>>>, framing: DownwardFraming,
     ) -> Result<(Self, u64), Fault> {
         // A body of known length has no chunks on either side; every other may end with trailers.
         if !matches!(work.answer.body, AnswerBody::None | AnswerBody::Length(_)) {
@@ -178,7 +179,7 @@ impl<'u, S: Stream> Relay<'u, S> {
         }
     }
 
-    fn poll<I: Io<Stream = S>>(
+    fn poll(
         &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>,
         upload: &mut Upload, deadlines: &Deadlines,
     ) -> Poll<Result<(), Fault>> {
@@ -212,7 +213,7 @@ impl<'u, S: Stream> Relay<'u, S> {
     }
 
     /// Ready when the client has left or the time is over.
-    fn poll_end<I: Io<Stream = S>>(
+    fn poll_end(
         &self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work, upload: &Upload, deadlines: &Deadlines,
     ) -> Poll<Result<(), Fault>> {
         let stalled = self.moved.after(deadlines.idle);
@@ -234,9 +235,7 @@ impl<'u, S: Stream> Relay<'u, S> {
     }
 
     /// A request body that is still on its way goes on beside the answer.
-    fn poll_upload<I: Io<Stream = S>>(
-        &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, upload: &mut Upload,
-    ) {
+    fn poll_upload(&mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, upload: &mut Upload) {
         let Some(up) = self.up.as_mut().filter(|_| !upload.is_done) else { return };
         let core = Rc::clone(&down.core);
         let sent = upload.poll(cx, &core, &mut down.stream, &mut up.stream, &mut work.request_chunks, &mut down.ahead);
@@ -248,7 +247,7 @@ impl<'u, S: Stream> Relay<'u, S> {
     }
 
     /// Reads the next piece and frames it.
-    fn poll_piece<I: Io<Stream = S>>(
+    fn poll_piece(
         &mut self, cx: &mut Context<'_>, down: &Downstream<I>, work: &mut Work, story: &mut Story<I>,
     ) -> Poll<Result<(), Fault>> {
         let Some(up) = self.up.as_mut() else {
@@ -285,7 +284,7 @@ impl<'u, S: Stream> Relay<'u, S> {
     }
 
     /// Gives the upstream connection back as soon as its answer was read and the request was written, completely.
-    fn give_back<I: Io<Stream = S>>(&mut self, down: &Downstream<I>, story: &Story<I>, upload: &Upload) {
+    fn give_back(&mut self, down: &Downstream<I>, story: &Story<I>, upload: &Upload) {
         if !self.incoming.is_done() || !upload.is_done {
             return;
         }

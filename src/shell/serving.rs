@@ -1,11 +1,14 @@
 //! The plan that a core serves by, and the state beside it: balancers and idle upstream connections.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::io::Stream;
+use super::io::{Io, Stream};
 use super::mail::{Report, SharedLink, SharedPlan};
+use super::wire::Wire;
 use crate::plan::{Address, Plan};
 use crate::policy::again::Tries;
 use crate::policy::balance::Balancer;
@@ -26,6 +29,9 @@ pub struct Serving<S> {
     /// Another plan's state has taken over: nothing is kept here any more.
     is_over: bool,
 }
+
+/// The state beside a plan, as exchanges on `I` hold it.
+pub type SharedServing<I> = Rc<RefCell<Serving<Wire<<I as Io>::Stream>>>>;
 
 /// State of one upstream.
 struct Upstream<S> {

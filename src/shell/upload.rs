@@ -9,6 +9,7 @@ use super::buffer::Buffer;
 use super::buffers::LARGE_BYTES;
 use super::core::Core;
 use super::io::{Io, Stream};
+use super::wire::Wire;
 use crate::plan::Limits;
 use crate::proto::h1::chunked::Decoder;
 use crate::words::fault::{Fault, Kind, Stage};
@@ -111,7 +112,7 @@ impl Upload {
     /// # Errors
     /// The client's fault, or the limit it broke. A write that fails is no error: the upstream may have answered.
     pub fn poll<I: Io>(
-        &mut self, cx: &mut Context<'_>, core: &Core<I>, down: &mut I::Stream, up: &mut I::Stream,
+        &mut self, cx: &mut Context<'_>, core: &Core<I>, down: &mut Wire<I::Stream>, up: &mut Wire<I::Stream>,
         decoder: &mut Decoder, surplus: &mut Buffer,
     ) -> Poll<Result<(), Fault>> {
         while !self.is_done {

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use super::accept::Doors;
 use super::core::{Core, Phase};
 use super::io::{Io, Timer};
+use super::keyring::SharedKeyring;
 use super::mail::{Note, Report, Row, SharedLink, SharedPlan};
 use super::serving::SWEEP_EVERY;
 use super::uring::{Preference, Runtime, Uring};
@@ -24,6 +25,8 @@ pub struct Setup {
     pub cpu: Option<usize>,
     /// The first plan.
     pub plan: SharedPlan,
+    /// The TLS configurations of that plan.
+    pub keyring: SharedKeyring,
     /// The mail with control.
     pub link: SharedLink,
     /// Listening sockets of this core.
@@ -99,6 +102,7 @@ async fn work(io: Uring, setup: Setup, driver: String, say: mpsc::Sender<io::Res
         }
     }
     let core = Core::new(io.clone(), setup.core, setup.plan, setup.link);
+    core.set_keyring(setup.keyring);
     let doors = Doors::open(&core, listeners);
     say.send(Ok(driver)).ok();
     live(&core, &doors, setup.release_memory, || Row::store(&core.link.row.panics, io.panics())).await;
@@ -147,11 +151,13 @@ async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(),
 
 fn obey<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, note: Note, now: Instant) {
     match note {
-        Note::Plan(plan) => {
+        Note::Plan(plan, keyring) => {
             let generation = plan.generation;
+            core.set_keyring(keyring);
             core.adopt(plan);
             core.link.report(Report::Applied(generation));
         }
+        Note::Keyring(keyring) => core.set_keyring(keyring),
         Note::Publish => core.serving().borrow_mut().publish(),
         Note::Drain(span) => {
             doors.close();

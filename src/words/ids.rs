@@ -38,6 +38,10 @@ id! {
     UpstreamId
 }
 id! {
+    /// How listeners speak TLS: index into `Plan::tls`.
+    TlsId
+}
+id! {
     /// A core: 0 to the number of workers minus one.
     CoreId
 }

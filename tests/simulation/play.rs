@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringway::plan::load_text;
 use ringway::shell::accept::Doors;
 use ringway::shell::core::Core;
+use ringway::shell::keyring::SharedKeyring;
 use ringway::shell::mail::{Link, Note, Report, Row, SharedLink, SharedPlan};
 use ringway::shell::sim::{Owner, Pause, SimIo, World};
 use ringway::shell::worker::live;
@@ -140,7 +141,10 @@ async fn control(stage: Rc<Stage>, gateway: Rc<Gateway>) {
             reloads.remove(0);
             generation += 1;
             let plan = plan(&stage.scenario, generation);
-            gateway.links.iter().for_each(|link| link.send(Note::Plan(SharedPlan::clone(&plan))));
+            gateway
+                .links
+                .iter()
+                .for_each(|link| link.send(Note::Plan(SharedPlan::clone(&plan), SharedKeyring::default())));
         }
         if stage.drained_from.get().is_none() && is_drain_due(&stage, now) {
             stage.drained_from.set(Some(now));

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{action, inherit};
-use crate::plan::Listener;
 use crate::plan::cidr::CidrSet;
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
@@ -14,6 +13,7 @@ use crate::plan::raw::{Named, Raw};
 use crate::plan::read::At;
 use crate::plan::source::Place;
 use crate::plan::value::address::Network;
+use crate::plan::{Listener, Protocol};
 
 /// Compiles all listeners. No two of them, and not the admin address either, may share an address.
 pub fn compile(raw: &Raw, admin: Option<At<SocketAddr>>, origins: &mut Origins, desk: &mut Desk<'_>) -> Vec<Listener> {
@@ -52,6 +52,9 @@ fn one(named: &Named<RawListener>, raw: &Raw, origins: &mut Origins, desk: &mut 
         trusted_proxies: networks(section.trusted_proxies.as_ref()),
         limits: inherit::limits(&limits),
         timeouts: inherit::timeouts(&timeouts),
+        tls: None,
+        protocols: vec![Protocol::Http1],
+        proxy_protocol: None,
     }
 }
 

@@ -68,6 +68,7 @@ pub fn compile(raw: Raw, desk: &mut Desk<'_>) -> Option<Compiled> {
         listeners,
         routes,
         upstreams: upstreams.list,
+        tls: Vec::new(),
         router,
         admin: admin.map(|address| Admin { address: address.value }),
         access_log: raw.access_log.map(|log| access_log(log, desk)),

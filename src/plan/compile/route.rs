@@ -140,7 +140,7 @@ impl Compiler<'_> {
         };
         let rewrite = action::rewrite(raw.rewrite.as_ref(), path, desk);
         let (own, timeouts) = self.timeouts(&raw.timeouts, wider, &targets);
-        (Action::Forward(Forward { targets, timeouts, rewrite }), own)
+        (Action::Forward(Forward { targets, timeouts, rewrite, upgrade: vec!["websocket".to_owned()] }), own)
     }
 
     /// The timeouts of the route as a whole, and those for each target.

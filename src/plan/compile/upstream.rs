@@ -13,7 +13,7 @@ use crate::plan::raw::upstream::{Endpoint as RawEndpoint, Upstream as RawUpstrea
 use crate::plan::read::At;
 use crate::plan::source::Place;
 use crate::plan::value::address::EndpointUrl;
-use crate::plan::{Address, Endpoint, Upstream, UpstreamTimeouts};
+use crate::plan::{Address, Endpoint, Upstream, UpstreamProtocol, UpstreamTimeouts};
 use crate::words::ids::UpstreamId;
 use crate::words::limits::{ENDPOINTS_MAX, IDLE_CONNECTIONS, UPSTREAM_IDLE_TIME};
 
@@ -58,6 +58,9 @@ impl Upstreams {
             balance: raw.balance.map(|balance| balance.value).unwrap_or_default(),
             idle_connections: usize::try_from(idle).unwrap_or(usize::MAX),
             idle_timeout: raw.idle_timeout.map_or(UPSTREAM_IDLE_TIME, |timeout| timeout.value),
+            protocol: UpstreamProtocol::Http1,
+            tls: None,
+            proxy_protocol: None,
             timeouts: UpstreamTimeouts {
                 connect: raw.timeouts.connect.map(|span| span.value),
                 first_byte: raw.timeouts.first_byte.map(|span| span.value),
@@ -91,14 +94,19 @@ impl Upstreams {
         let weight = raw.value.weight;
         match &raw.value.url.value {
             EndpointUrl::Unix(path) => {
-                vec![Endpoint { address: Address::Unix(path.clone()), authority: "localhost".to_owned(), weight }]
+                vec![Endpoint {
+                    address: Address::Unix(path.clone()),
+                    authority: "localhost".to_owned(),
+                    weight,
+                    is_tls: false,
+                }]
             }
             EndpointUrl::Http { host, port, authority } => match self.resolver.addresses(host) {
                 Ok(addresses) => {
                     let tcp = |ip| Address::Tcp(SocketAddr::new(ip, *port));
                     addresses
                         .into_iter()
-                        .map(|ip| Endpoint { address: tcp(ip), authority: authority.clone(), weight })
+                        .map(|ip| Endpoint { address: tcp(ip), authority: authority.clone(), weight, is_tls: false })
                         .collect()
                 }
                 Err(why) => {
