@@ -76,11 +76,32 @@ fn fields(window: &[u8], mut at: usize, most: usize, lines: &mut Vec<Line>) -> O
     }
 }
 
-/// Where the token that begins at `at` ends.
+/// Where the token that begins at `at` ends. Letters and hyphens, of which names consist, eight at a time.
 #[inline]
-fn token(window: &[u8], at: usize) -> usize {
+fn token(window: &[u8], mut at: usize) -> usize {
+    while let Some(block) = window.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let others = neither_letter_nor_hyphen(u64::from_le_bytes(*block));
+        if others == 0 {
+            at += 8;
+            continue;
+        }
+        at += (others.trailing_zeros() / 8) as usize;
+        if !is_token_byte(window[at]) {
+            return at;
+        }
+        at += 1;
+    }
     let rest = window.get(at..).unwrap_or_default();
     at + rest.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(rest.len())
+}
+
+/// The top bit of each byte that is neither an ASCII letter nor `-`. The sums never carry into the next byte.
+const fn neither_letter_nor_hyphen(word: u64) -> u64 {
+    let low = (word | (ONES * 0x20)) & (ONES * 0x7f);
+    let letters = (low + ONES * (0x80 - b'a' as u64)) & !(low + ONES * (0x7f - b'z' as u64));
+    let apart = (word ^ (ONES * b'-' as u64)) & (ONES * 0x7f);
+    let hyphens = !(apart + ONES * 0x7f);
+    (!(letters | hyphens) | word) & (ONES * 0x80)
 }
 
 /// Where the visible ASCII that begins at `at` ends.
@@ -125,7 +146,6 @@ fn trim_end(window: &[u8], from: usize, mut stop: usize) -> usize {
 /// first. Eight bytes at a time: a subtraction borrows only towards later bytes, so the first that is flagged is right.
 #[inline]
 fn value_end(window: &[u8], mut at: usize) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
     loop {
         let Some(block) = window.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
             let byte = *window.get(at)?;
@@ -155,6 +175,9 @@ fn value_end(window: &[u8], mut at: usize) -> Option<usize> {
         }
     }
 }
+
+/// A one in each byte.
+const ONES: u64 = u64::MAX / 255;
 
 /// A head's bounds keep its offsets far below 4 GiB.
 const fn span(start: usize, end: usize) -> Span {
@@ -224,6 +247,18 @@ mod tests {
     #[test]
     fn both_readers_give_one_verdict_on_answers() {
         ANSWERS.iter().for_each(|head| damage(head.as_bytes(), |head| compare(false, head)));
+    }
+
+    #[test]
+    fn letters_and_hyphens_are_known_whatever_is_beside_them() {
+        for byte in 0..=255_u8 {
+            let is_one = byte.is_ascii_alphabetic() || byte == b'-';
+            for beside in [0, b'-', b'a', 0x7f, 0xff] {
+                let word = u64::from_le_bytes([beside, byte, beside, 0, 0, 0, 0, 0]);
+                let flagged = super::neither_letter_nor_hyphen(word) >> 15 & 1 == 1;
+                assert_eq!(flagged, !is_one, "{byte:#x} beside {beside:#x}");
+            }
+        }
     }
 
     #[test]
