@@ -23,6 +23,7 @@ pub mod serving;
 pub mod sim;
 pub mod stage;
 pub mod target;
+pub mod tls;
 pub mod upload;
 pub mod uring;
 pub mod wire;
