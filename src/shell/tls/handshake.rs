@@ -1,5 +1,8 @@
 //! Handshakes: rustls decides, our buffers carry.
-#![expect(clippy::disallowed_types, reason = "rustls takes its configurations as Arc; they are touched by handshakes only")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "rustls takes its configurations as Arc; they are touched by handshakes only"
+)]
 
 use std::sync::Arc;
 
@@ -10,9 +13,9 @@ use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ServerConfig};
 
 use super::desk::{Desk, Ticket};
-use super::names::{Hearing, Names, take_heard};
+use super::hearing::{Hearing, take_heard};
 use super::talk::{Kernel, Talk};
-use super::{Application, Told};
+use super::{Application, Told, Zone};
 use crate::shell::buffer::Buffer;
 
 /// A handshake that is not over.
@@ -26,9 +29,9 @@ pub(super) struct Handshake {
 
 enum Side {
     /// A client that has not said anything yet: no state of rustls is held for it.
-    Silent(Arc<ServerConfig>, Arc<Names>),
+    Silent(Arc<ServerConfig>, Zone),
     /// With the name that the client asks for.
-    Server(Box<UnbufferedServerConnection>, Arc<Names>, Option<Box<str>>),
+    Server(Box<UnbufferedServerConnection>, Zone, Option<Box<str>>),
     Client(Box<UnbufferedClientConnection>),
     Over,
 }
@@ -85,8 +88,8 @@ pub fn ready_client(mut config: ClientConfig) -> Arc<ClientConfig> {
 }
 
 impl Handshake {
-    pub(super) fn server(config: Arc<ServerConfig>, names: Arc<Names>) -> Self {
-        Self { side: Side::Silent(config, names), ticket: None, failure: None }
+    pub(super) fn server(config: Arc<ServerConfig>, zone: Zone) -> Self {
+        Self { side: Side::Silent(config, zone), ticket: None, failure: None }
     }
 
     pub(super) fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, Failure> {
@@ -106,10 +109,9 @@ impl Handshake {
     pub(super) fn step(
         &mut self, desk: &Desk, inbound: &mut Buffer, outbound: &mut Buffer,
     ) -> Result<Outcome, Failure> {
-        if let Side::Silent(config, names) = &self.side {
-            let connection =
-                UnbufferedServerConnection::new(Arc::clone(config)).map_err(|error| failure(&error))?;
-            self.side = Side::Server(Box::new(connection), Arc::clone(names), None);
+        if let Side::Silent(config, zone) = &self.side {
+            let connection = UnbufferedServerConnection::new(Arc::clone(config)).map_err(|error| failure(&error))?;
+            self.side = Side::Server(Box::new(connection), zone.clone(), None);
         }
         let mut early = Vec::new();
         loop {
@@ -168,8 +170,8 @@ impl Handshake {
     /// Takes the keys over.
     fn end(&mut self, early: usize) -> Result<Outcome, Failure> {
         let (told, secrets, kernel) = match std::mem::replace(&mut self.side, Side::Over) {
-            Side::Server(connection, names, server_name) => {
-                let told = Told::of(&connection, server_name, Some(names)).ok_or(Failure::Protocol)?;
+            Side::Server(connection, zone, server_name) => {
+                let told = Told::of(&connection, server_name, Some(zone)).ok_or(Failure::Protocol)?;
                 let (secrets, kernel) =
                     connection.dangerous_into_kernel_connection().map_err(|error| failure(&error))?;
                 (told, secrets, Kernel::Server(Box::new(kernel)))
@@ -188,7 +190,7 @@ impl Handshake {
 }
 
 impl Told {
-    fn of(state: &CommonState, server_name: Option<Box<str>>, names: Option<Arc<Names>>) -> Option<Self> {
+    fn of(state: &CommonState, server_name: Option<Box<str>>, zone: Option<Zone>) -> Option<Self> {
         Some(Self {
             version: state.protocol_version()?,
             suite: state.negotiated_cipher_suite()?.suite(),
@@ -199,15 +201,13 @@ impl Told {
                 None => None,
             },
             is_resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
-            names,
+            zone,
         })
     }
 }
 
 /// Does what `status` asks for, and says how many received bytes are done with.
-fn advance<D>(
-    status: UnbufferedStatus<'_, '_, D>, desk: &Desk, outbound: &mut Buffer,
-) -> (usize, Result<Step, Error>) {
+fn advance<D>(status: UnbufferedStatus<'_, '_, D>, desk: &Desk, outbound: &mut Buffer) -> (usize, Result<Step, Error>) {
     let UnbufferedStatus { mut discard, state } = status;
     let step = match state {
         Ok(ConnectionState::EncodeTlsData(mut data)) => loop {

@@ -3,7 +3,10 @@
 //! [`TlsStream`] is a [`Stream`] over any other, so it runs on io_uring, on epoll and in the simulator. What a message
 //! needs is sealed into one buffer and leaves in one send. A connection at rest holds its keys and no buffer. Not here:
 //! certificates, files and tickets' keys (`control`), and who may ask for which host (`exchange`).
-#![expect(clippy::disallowed_types, reason = "rustls takes its configurations as Arc; they are touched by handshakes only")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "rustls takes its configurations as Arc; they are touched by handshakes only"
+)]
 
 use std::io;
 use std::rc::Rc;
@@ -15,14 +18,14 @@ use rustls::{CipherSuite, ClientConfig, ProtocolVersion, ServerConfig};
 
 use self::desk::Desk;
 use self::handshake::{Handshake, Outcome};
-use self::names::Names;
 use self::talk::Talk;
 use super::buffer::Buffer;
 use super::io::Stream;
+use crate::policy::names::CertificateNames;
 
 pub mod desk;
 mod handshake;
-pub mod names;
+mod hearing;
 mod record;
 mod stream;
 mod talk;
@@ -73,7 +76,16 @@ pub struct Told {
     pub application: Option<Application>,
     /// It went on where an earlier connection was.
     pub is_resumed: bool,
-    names: Option<Arc<Names>>,
+    zone: Option<Zone>,
+}
+
+/// What a client of a listener may ask for.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Whom its certificates are for.
+    pub names: Arc<CertificateNames>,
+    /// Clients are asked who they are: what they answered is for the name that they asked for.
+    pub asks_clients: bool,
 }
 
 /// A protocol above TLS.
@@ -89,15 +101,19 @@ impl Told {
     /// True when the connection may carry requests for `host`, which is in lower case.
     #[must_use]
     pub fn may_serve(&self, host: &[u8]) -> bool {
-        self.names.as_ref().is_none_or(|names| names.serves_alike(self.server_name.as_deref(), host))
+        let (Some(zone), Ok(host)) = (&self.zone, std::str::from_utf8(host)) else { return self.zone.is_none() };
+        match self.server_name.as_deref() {
+            Some(name) if zone.asks_clients => name == host,
+            name => zone.names.is_served_alike(name, host),
+        }
     }
 }
 
 impl<S: Stream> TlsStream<S> {
     /// The server's side over `stream`; `config` is from [`ready_server`].
     #[must_use]
-    pub fn server(stream: S, config: Arc<ServerConfig>, names: Arc<Names>, desk: &Rc<Desk>) -> Self {
-        Self::new(stream, Handshake::server(config, names), desk)
+    pub fn server(stream: S, config: Arc<ServerConfig>, zone: Zone, desk: &Rc<Desk>) -> Self {
+        Self::new(stream, Handshake::server(config, zone), desk)
     }
 
     /// The client's side over `stream`, to a server whose certificate must be for `name`; `config` is from
@@ -158,7 +174,7 @@ impl<S: Stream> TlsStream<S> {
             }
             if self.shake() {
                 // Tickets may wait for an answer that is asked for already.
-                if self.inbound.is_empty() && self.told().is_some_and(|told| told.names.is_some()) {
+                if self.inbound.is_empty() && self.told().is_some_and(|told| told.zone.is_some()) {
                     let _: Poll<io::Result<()>> = self.poll_flush(cx);
                 }
                 return Poll::Ready(Ok(()));

@@ -126,6 +126,12 @@ impl<S: Stream> TlsStream<S> {
         self.break_off(io::ErrorKind::InvalidData);
     }
 
+    /// Ends the connection with `alert`.
+    pub fn refuse(&mut self, alert: AlertDescription) {
+        self.say(alert);
+        self.break_off(io::ErrorKind::ConnectionAborted);
+    }
+
     /// Nothing is read or sealed any more.
     fn break_off(&mut self, kind: io::ErrorKind) {
         self.state = State::Broken(kind);
@@ -183,9 +189,10 @@ impl<S: Stream> TlsStream<S> {
                 break;
             }
             let out = into.free_mut();
-            let heard = talk.open.open_into(&self.inbound.data()[..whole], out).and_then(|opened| {
-                talk.hear(opened.kind, &out[..opened.length]).map(|event| (event, opened.length))
-            });
+            let heard = talk
+                .open
+                .open_into(&self.inbound.data()[..whole], out)
+                .and_then(|opened| talk.hear(opened.kind, &out[..opened.length]).map(|event| (event, opened.length)));
             match heard {
                 Ok((event, length)) => {
                     if event == Event::Data {
