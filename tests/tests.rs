@@ -52,6 +52,8 @@ mod simulation;
 mod tidy;
 /// Each deadline ends what it bounds.
 mod timeouts;
+/// Handshakes, records and ends of TLS, on both sides.
+mod tls;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;

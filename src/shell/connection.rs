@@ -4,14 +4,16 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Next, exchange, refuse};
+use super::greeting::{self, Greeting};
 use super::io::{Io, Stream, Timer};
+use super::mail::Row;
 use super::stage::{self, Exit};
 use super::wire::Wire;
 use super::work::Work;
@@ -74,6 +76,8 @@ pub struct Serve<I: Io>(Place<I>);
 
 /// Where a connection is.
 enum Place<I: Io> {
+    /// Shaking hands, until the deadline.
+    Greeting(Box<Downstream<I>>, Instant),
     /// At rest: it may begin to speak until the deadline.
     Resting(Box<Downstream<I>>, Instant),
     /// On a stage.
@@ -101,7 +105,11 @@ impl<I: Io> Serve<I> {
     /// The task of a connection that has just come in.
     #[must_use]
     pub fn new(downstream: Box<Downstream<I>>) -> Self {
-        Self(Place::resting(downstream, |timeouts| timeouts.head))
+        let deadline = downstream.core.io.now().after(limits::TLS_ACCEPT_TIME);
+        Self(match downstream.stream {
+            Wire::Plain(_) => Place::resting(downstream, |timeouts| timeouts.head),
+            Wire::Tls(_) => Place::Greeting(downstream, deadline),
+        })
     }
 }
 
@@ -111,6 +119,13 @@ impl<I: Io> Future for Serve<I> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.0 = match std::mem::replace(&mut self.0, Place::Left) {
+                Place::Greeting(mut downstream, deadline) => match greeting::poll(&mut downstream, cx, deadline) {
+                    Poll::Ready(greeting) => Place::greeted(downstream, greeting),
+                    Poll::Pending => {
+                        self.0 = Place::Greeting(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
                 Place::Resting(mut downstream, deadline) => match downstream.poll_first_bytes(cx, deadline) {
                     Poll::Ready(true) => Place::playing(downstream),
                     Poll::Ready(false) => {
@@ -146,6 +161,22 @@ impl<I: Io> Place<I> {
             downstream.core.io.now().after(timeout(&plan.listeners[downstream.listener.index()].timeouts))
         };
         Self::Resting(downstream, deadline)
+    }
+
+    /// Where a connection goes whose handshake is over.
+    fn greeted(mut downstream: Box<Downstream<I>>, greeting: Greeting) -> Self {
+        match greeting {
+            Greeting::Http1 => Self::resting(downstream, |timeouts| timeouts.head),
+            Greeting::H2 => {
+                Row::add(&downstream.core.link.row.refused, 1);
+                downstream.end();
+                Self::Left
+            }
+            Greeting::Over => {
+                downstream.end();
+                Self::Left
+            }
+        }
     }
 
     fn playing(downstream: Box<Downstream<I>>) -> Self {
@@ -191,6 +222,11 @@ impl<I: Io> Downstream<I> {
             timer: core.io.timer(),
             seat,
         }))
+    }
+
+    /// Says how to wake the connection's task when something happens to its core.
+    pub fn remember(&self, waker: &Waker) {
+        self.core.remember(self.seat, waker);
     }
 
     /// Ready when `deadline` is over or the core cuts; otherwise the task will be woken for either.

@@ -4,17 +4,21 @@
 //! one story serves it, and the limits, records and laws of HTTP/1.1 hold for every other protocol.
 
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use super::buffer::Buffer;
 use super::io::Stream;
+use super::tls::{TlsStream, Told};
 
 /// A stream, downstream or upstream, as exchanges see it.
-pub enum Wire<S> {
+pub enum Wire<S: Stream> {
     /// The bytes of the socket.
     Plain(S),
+    /// What TLS protects on it.
+    Tls(Box<TlsStream<S>>),
 }
 
 /// Calls the same method of whatever is inside.
@@ -22,8 +26,29 @@ macro_rules! inside {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Plain($stream) => $call,
+            Wire::Tls($stream) => $call,
         }
     };
+}
+
+impl<S: Stream> Wire<S> {
+    /// What the handshake agreed on, where TLS protects the stream.
+    #[must_use]
+    pub fn told(&self) -> Option<&Rc<Told>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.told(),
+        }
+    }
+
+    /// The scheme of what comes over it (RFC 9110 4.2).
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "http",
+            Self::Tls(_) => "https",
+        }
+    }
 }
 
 impl<S: Stream> Stream for Wire<S> {

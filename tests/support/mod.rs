@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod handshake;
 pub mod origin;
 pub mod process;
+pub mod tls;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, PoisonError};
