@@ -19,6 +19,8 @@ use super::support::{Authority, Pair};
 mod handshakes;
 /// Files change while a gateway serves.
 mod keeping;
+/// The same by the real process, over sockets.
+mod serving;
 
 /// 2026-07-01T00:00:00Z in seconds.
 const NOW: u64 = 1_782_864_000;

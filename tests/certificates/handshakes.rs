@@ -15,7 +15,7 @@ use super::super::support::handshake::{Ends, shake};
 use super::*;
 
 /// A client that trusts `authority`.
-fn client_with(
+pub(super) fn client_with(
     authority: &Authority, versions: &[&'static SupportedProtocolVersion], own: Option<&Pair>,
 ) -> ClientConfig {
     let mut roots = RootCertStore::empty();
