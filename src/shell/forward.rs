@@ -18,8 +18,8 @@ use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::{Drafts, Work};
-use super::{again, local, relay, target};
-use crate::plan::{self, Forward, Plan};
+use super::{again, local, relay, secure, target};
+use crate::plan::{self, Forward};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
@@ -74,7 +74,7 @@ pub async fn forward<I: Io>(
         story.record.attempts += 1;
         let mut up = if tries.is_fresh() { None } else { reuse(down, story, choice) };
         if up.is_none() {
-            match connect(down, &plan, choice, &deadlines).await {
+            match connect(down, story, choice, &deadlines).await {
                 Ok(fresh) => up = Some(fresh),
                 Err(fault) => {
                     let failed = Failed::to_connect(fault.kind);
@@ -165,10 +165,10 @@ fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Optio
 
 /// A fresh connection to the endpoint.
 async fn connect<I: Io>(
-    down: &mut Downstream<I>, plan: &Plan, choice: Choice, deadlines: &Deadlines,
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(plan, choice)));
+    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(&story.plan, choice)));
     let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
@@ -186,7 +186,7 @@ async fn connect<I: Io>(
             })
         })
         .await;
-    let stream = Wire::Plain(connected?);
+    let stream = secure::secure(down, story, choice, deadlines, connected?).await?;
     Row::add(&down.core.link.row.connects, 1);
     Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: false })
 }
@@ -274,7 +274,7 @@ fn write_head<I: Io>(
         pseudonym: &story.plan.server.name,
         peer: down.peer.ip(),
         client: &client_of(down, &work.request, &story.plan),
-        scheme: "http",
+        scheme: down.stream.scheme(),
         id: work.facts.id(),
         traceparent: work.facts.traceparent(),
         edits: &admitted.route(&story.plan).request,
