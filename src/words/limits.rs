@@ -152,6 +152,18 @@ pub const SPLIT_MAX: usize = 100;
 /// Longest duration that the configuration may name; "none" is the word for longer.
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+// ------------------------------------------------------------------------------------------ certificates
+
+/// Largest file of certificates, keys or revocation lists.
+pub const CERTIFICATE_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Files of certificates are looked at this often. What changed is read once it stood still from one look to the next,
+/// so that a pair of files is not read between its two writes.
+pub const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
+/// A certificate that ends within this time is warned about.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// TLS sessions kept for one upstream, all its endpoints together, to be resumed.
+pub const UPSTREAM_SESSIONS: usize = 256;
+
 // ------------------------------------------------------------------------------------------ observation
 
 /// Access-log bytes that one core holds for the writer; when full, lines are dropped and counted.
