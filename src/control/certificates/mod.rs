@@ -19,6 +19,7 @@ use crate::plan::{CertificateFiles, ClientCertificates, Plan, Tls, Upstream};
 use crate::policy::journal::text::rfc3339;
 use crate::policy::names::CertificateNames;
 use crate::shell::keyring::{Keyring, Server, SharedKeyring};
+use crate::shell::tls::{ready_client, ready_server};
 use crate::words::ids::{TlsId, UpstreamId};
 use crate::words::limits::CERTIFICATE_WARNING;
 use crate::words::time::Wall;
@@ -98,7 +99,7 @@ impl Certificates {
             plan.tls.iter().enumerate().map(|(position, tls)| maker.section(TlsId::new(position), tls)).collect();
         let servers = plan.listeners.iter().map(|listener| {
             let section = sections[listener.tls?.index()].as_ref()?;
-            let config = section.config(&listener.protocols).map(Arc::new);
+            let config = section.config(&listener.protocols).map(ready_server);
             let config = config.expect("TLS 1.2 and 1.3 are built in");
             Some(Server { config, names: Arc::clone(&section.names) })
         });
@@ -234,7 +235,7 @@ impl Maker<'_> {
             Some(own) => Some(own?),
         };
         let config = client::config(roots, own.as_deref(), upstream.protocol);
-        Some(Arc::new(config.expect("TLS 1.2 and 1.3 are built in")))
+        Some(ready_client(config.expect("TLS 1.2 and 1.3 are built in")))
     }
 
     fn roots(&mut self, id: UpstreamId, ca: Option<&Path>) -> Option<Arc<RootCertStore>> {
