@@ -50,6 +50,8 @@ mod simulation;
 mod tidy;
 /// Each deadline ends what it bounds.
 mod timeouts;
+/// Connections that become WebSockets: who may, and that their bytes go through whole or visibly not.
+mod upgrade;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;

@@ -6,3 +6,4 @@ pub mod h1;
 pub mod head;
 mod known;
 pub mod path;
+pub mod upgrade;

@@ -4,15 +4,16 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
-use super::exchange::{Next, exchange, refuse};
+use super::exchange::{Ended, Next, exchange, refuse};
 use super::io::{Io, Stream, Timer};
 use super::stage::{self, Exit};
+use super::tunnel::Tunnel;
 use super::wire::Wire;
 use super::work::Work;
 use crate::plan::{Listener, Timeouts};
@@ -78,6 +79,8 @@ enum Place<I: Io> {
     Resting(Box<Downstream<I>>, Instant),
     /// On a stage.
     Playing(stage::Stage<I>),
+    /// It carries another protocol, to its end.
+    Tunnelling(Box<Tunnel<I>>),
     /// Gone.
     Left,
 }
@@ -86,7 +89,12 @@ enum Place<I: Io> {
 pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     let mut work = downstream.core.buffers.borrow_mut().work();
     let next = match downstream.head(&mut work).await {
-        Arrival::Head => exchange(&mut downstream, &mut work).await,
+        Arrival::Head => match exchange(&mut downstream, &mut work).await {
+            Ended::Http(next) => next,
+            Ended::Switched(story, in_flight) => {
+                return Exit::Tunnel(Box::new(Tunnel::new(downstream, work, *story, in_flight)));
+            }
+        },
         Arrival::Refused(fault) => refuse(&mut downstream, &mut work, fault).await,
         Arrival::Over => Next::Close,
     };
@@ -94,7 +102,7 @@ pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     if next == Next::Linger {
         downstream.linger().await;
     }
-    (downstream, next)
+    Exit::Http(downstream, next)
 }
 
 impl<I: Io> Serve<I> {
@@ -123,15 +131,26 @@ impl<I: Io> Future for Serve<I> {
                     }
                 },
                 Place::Playing(mut stage) => match stage.poll(cx) {
-                    Poll::Ready((downstream, next)) => {
+                    Poll::Ready(Exit::Http(downstream, next)) => {
                         downstream.core.give_stage(stage);
                         Place::after(downstream, next)
+                    }
+                    Poll::Ready(Exit::Tunnel(tunnel)) => {
+                        tunnel.core().give_stage(stage);
+                        Place::Tunnelling(tunnel)
                     }
                     Poll::Pending => {
                         self.0 = Place::Playing(stage);
                         return Poll::Pending;
                     }
                 },
+                Place::Tunnelling(mut tunnel) => {
+                    if tunnel.poll(cx).is_pending() {
+                        self.0 = Place::Tunnelling(tunnel);
+                        return Poll::Pending;
+                    }
+                    Place::Left
+                }
                 Place::Left => return Poll::Ready(()),
             };
         }
@@ -191,6 +210,16 @@ impl<I: Io> Downstream<I> {
             timer: core.io.timer(),
             seat,
         }))
+    }
+
+    /// The connection's place in its core.
+    pub const fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    /// Says how to wake the connection's task when something happens to its core.
+    pub fn remember(&self, waker: &Waker) {
+        self.core.remember(self.seat, waker);
     }
 
     /// Ready when `deadline` is over or the core cuts; otherwise the task will be woken for either.
