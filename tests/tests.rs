@@ -48,6 +48,8 @@ mod pooling;
 mod routes;
 /// The whole gateway in virtual time, by the seed.
 mod simulation;
+/// Event streams and bodies without an announced end: each piece arrives before the next is sent.
+mod streams;
 /// The sources keep the architecture.
 mod tidy;
 /// Each deadline ends what it bounds.

@@ -24,7 +24,7 @@ use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
-use crate::proto::head::{Method, RequestBody, Version};
+use crate::proto::head::{Known, Method, RequestBody, Version};
 use crate::proto::upgrade::{self, Asked};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::UpstreamId;
@@ -63,7 +63,7 @@ pub async fn forward<I: Io>(
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
         return local::fault(down, work, story, fault).await;
     };
-    let deadlines = Deadlines::new(story.started, timeouts);
+    let mut deadlines = Deadlines::new(story.started, timeouts);
     let mut tries = Tries::default();
     down.shrink();
     loop {
@@ -92,6 +92,9 @@ pub async fn forward<I: Io>(
             let edits = &admitted.route(&plan).response;
             if let Some(up) = up.take_if(|_| work.answer.status == 101) {
                 return tunnel::switch(down, work, story, up, forward, edits, deadlines.idle).await;
+            }
+            if !forward.bounds_events && is_event_stream(work, up.as_ref()) {
+                deadlines.request = Instant::NEVER;
             }
             return relay::relay(down, work, story, &mut up, &mut upload, &deadlines, edits).await;
         };
@@ -329,6 +332,16 @@ fn is_switch<I: Io>(
         return false;
     };
     upload.is_done && !upload.is_broken && upgrade::switches(&work.answer, up.buffer.data(), protocol)
+}
+
+/// True when the answer is a stream of events (HTML, "Server-sent events"): one that is meant to go on.
+fn is_event_stream<S>(work: &Work, up: Option<&Up<S>>) -> bool {
+    let line = work.answer.lines.iter().find(|line| line.known == Known::ContentType);
+    line.zip(up).is_some_and(|(line, up)| {
+        let value = line.value.of(up.buffer.data());
+        let media = value.split(|byte| *byte == b';').next().unwrap_or_default();
+        media.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
 }
 
 fn answer_limits(limits: &plan::Limits) -> HeadLimits {
