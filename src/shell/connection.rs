@@ -10,11 +10,12 @@ use std::time::Duration;
 use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
-use super::exchange::{Next, exchange, refuse};
+use super::exchange::{Ended, Next, exchange, refuse};
 use super::h2::down::connection::Connection;
 use super::h2::down::face::Face;
 use super::io::{Io, Stream, Timer};
 use super::stage::{self, Exit};
+use super::tunnel::Tunnel;
 use super::wire::Wire;
 use super::work::Work;
 use crate::plan::{Listener, Protocol, Timeouts};
@@ -85,6 +86,8 @@ enum Place<I: Io> {
     Playing(stage::Stage<I>),
     /// It speaks HTTP/2.
     Sharing(Box<Connection<I>>),
+    /// It carries another protocol, to its end.
+    Tunnelling(Box<Tunnel<I>>),
     /// Gone.
     Left,
 }
@@ -93,7 +96,12 @@ enum Place<I: Io> {
 pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     let mut work = downstream.core.buffers.borrow_mut().work();
     let next = match downstream.head(&mut work).await {
-        Arrival::Head => exchange(&mut downstream, &mut work).await,
+        Arrival::Head => match exchange(&mut downstream, &mut work).await {
+            Ended::Http(next) => next,
+            Ended::Switched(story, in_flight) => {
+                return Exit::Tunnel(Box::new(Tunnel::new(downstream, work, *story, in_flight)));
+            }
+        },
         Arrival::Refused(fault) => refuse(&mut downstream, &mut work, fault).await,
         Arrival::Over => Next::Close,
     };
@@ -101,7 +109,7 @@ pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     if next == Next::Linger {
         downstream.linger().await;
     }
-    (downstream, next)
+    Exit::Http(downstream, next)
 }
 
 impl<I: Io> Serve<I> {
@@ -144,15 +152,26 @@ impl<I: Io> Future for Serve<I> {
                     }
                 },
                 Place::Playing(mut stage) => match stage.poll(cx) {
-                    Poll::Ready((downstream, next)) => {
+                    Poll::Ready(Exit::Http(downstream, next)) => {
                         downstream.core.give_stage(stage);
                         Place::after(downstream, next)
+                    }
+                    Poll::Ready(Exit::Tunnel(tunnel)) => {
+                        tunnel.core().give_stage(stage);
+                        Place::Tunnelling(tunnel)
                     }
                     Poll::Pending => {
                         self.0 = Place::Playing(stage);
                         return Poll::Pending;
                     }
                 },
+                Place::Tunnelling(mut tunnel) => {
+                    if tunnel.poll(cx).is_pending() {
+                        self.0 = Place::Tunnelling(tunnel);
+                        return Poll::Pending;
+                    }
+                    Place::Left
+                }
                 Place::Left => return Poll::Ready(()),
             };
         }
@@ -257,6 +276,11 @@ impl<I: Io> Downstream<I> {
             timer: core.io.timer(),
             seat: core.side_seat(),
         })
+    }
+
+    /// The connection's place in its core.
+    pub const fn seat(&self) -> Seat {
+        self.seat
     }
 
     /// Says how to wake the connection's task when something happens to its core.

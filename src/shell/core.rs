@@ -13,6 +13,7 @@ use super::keyring::SharedKeyring;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::{Serving, SharedServing};
 use super::stage::Stage;
+use super::tunnels::{Through, Tunnels};
 use super::work::Drafts;
 use crate::proto::h1::encode::{DATE_BYTES, date};
 use crate::words::fault::Kind;
@@ -54,6 +55,7 @@ pub struct Core<I: Io> {
     in_flight: Cell<u64>,
     stages: RefCell<Spares<Stage<I>>>,
     runners: RefCell<Spares<Runner<I>>>,
+    tunnels: RefCell<Tunnels>,
 }
 
 /// Spare stages kept.
@@ -89,7 +91,7 @@ impl Connections {
 /// A connection's place in its core, until [`Core::leave`]. It does not give itself back: that would take a copy of all
 /// that its connection knows already.
 #[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seat(u32);
 
 impl<I: Io> Core<I> {
@@ -117,6 +119,7 @@ impl<I: Io> Core<I> {
             in_flight: Cell::new(0),
             stages: RefCell::default(),
             runners: RefCell::default(),
+            tunnels: RefCell::default(),
         })
     }
 
@@ -136,7 +139,22 @@ impl<I: Io> Core<I> {
         let next = self.serving.borrow().borrow_mut().succeed(SharedPlan::clone(&plan));
         self.serving.borrow().borrow_mut().publish();
         self.serving.replace(Rc::new(RefCell::new(next)));
+        let ended = self.tunnels.borrow_mut().adopt(&plan);
         self.plan.replace(Rc::new(plan));
+        ended.into_iter().for_each(|seat| self.wake(seat));
+    }
+
+    /// A tunnel begins at `seat` through the route of this name.
+    pub fn begin_tunnel(&self, route: &str, seat: Seat) -> Rc<Through> {
+        Row::add(&self.link.row.tunnels_opened, 1);
+        Row::add(&self.link.row.tunnels, 1);
+        self.tunnels.borrow_mut().begin(route, seat, &self.plan())
+    }
+
+    /// The tunnel at `seat` is over.
+    pub fn end_tunnel(&self, route: &str, through: &Through, seat: Seat) {
+        Row::store(&self.link.row.tunnels, Row::load(&self.link.row.tunnels).saturating_sub(1));
+        self.tunnels.borrow_mut().end(route, through, seat);
     }
 
     /// The TLS configurations of now; a handshake keeps the one that it began with.
@@ -308,6 +326,11 @@ impl<I: Io> Core<I> {
     pub fn exchange_ends(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         Row::store(&self.link.row.in_flight, self.in_flight.get());
+    }
+
+    fn wake(&self, seat: Seat) {
+        let waker = self.connections.borrow().wakers[seat.0 as usize].clone();
+        waker.iter().for_each(Waker::wake_by_ref);
     }
 
     fn wake_all(&self) {

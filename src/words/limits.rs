@@ -27,6 +27,8 @@ pub const HOST_BYTES: usize = 255;
 pub const CONNECTION_OPTIONS: usize = 16;
 /// Interim answers (1xx) of an upstream to one request.
 pub const INTERIM_ANSWERS: u32 = 8;
+/// Bytes that a client may send behind a request for an upgrade before it is granted; with more its connection ends.
+pub const UPGRADE_EARLY_BYTES: usize = 16 * 1024;
 /// Own pseudonym in `Via` more often than this is a loop: 508.
 pub const VIA_REPEATS: usize = 3;
 
