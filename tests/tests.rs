@@ -54,6 +54,8 @@ mod streams;
 mod tidy;
 /// Each deadline ends what it bounds.
 mod timeouts;
+/// Handshakes, records and ends of TLS, on both sides.
+mod tls;
 /// Connections that become WebSockets: who may, and that their bytes go through whole or visibly not.
 mod upgrade;
 
