@@ -10,6 +10,8 @@ mod support;
 mod actors;
 /// Bodies are delimited anew, streamed with back-pressure, and never look complete when they are not.
 mod bodies;
+/// Certificates and keys: what is said of bad ones, which one a client sees, and how others take their place.
+mod certificates;
 /// What an exchange costs: allocations and sends, held exactly.
 mod costs;
 /// Many exchanges, all sizes, every pace.
@@ -46,10 +48,16 @@ mod pooling;
 mod routes;
 /// The whole gateway in virtual time, by the seed.
 mod simulation;
+/// Event streams and bodies without an announced end: each piece arrives before the next is sent.
+mod streams;
 /// The sources keep the architecture.
 mod tidy;
 /// Each deadline ends what it bounds.
 mod timeouts;
+/// Handshakes, records and ends of TLS, on both sides.
+mod tls;
+/// Connections that become WebSockets: who may, and that their bytes go through whole or visibly not.
+mod upgrade;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;

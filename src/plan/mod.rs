@@ -17,6 +17,7 @@ pub mod complaint;
 pub mod desk;
 pub mod explain;
 pub mod load;
+pub mod mention;
 pub mod origin;
 pub mod raw;
 pub mod read;
@@ -152,7 +153,7 @@ pub enum TlsVersion {
 }
 
 /// Certificates of clients.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClientCertificates {
     /// Roots that sign them, in PEM.
     pub ca: PathBuf,
@@ -237,6 +238,9 @@ pub struct Forward {
     pub rewrite: Rewrite,
     /// What a connection may be upgraded to (RFC 9110 7.8), in lower case.
     pub upgrade: Vec<String>,
+    /// The route sets `timeouts.request` itself: it means event streams (`text/event-stream`) too, which otherwise may
+    /// go on for ever.
+    pub bounds_events: bool,
 }
 
 /// `rewrite`: each part is absent where the request's own is kept.

@@ -11,7 +11,7 @@ use super::serving::{Choice, Serving};
 use super::wire::Wire;
 use super::work::Work;
 use crate::plan::{Address, Plan};
-use crate::policy::journal::{self, Entry, Hop};
+use crate::policy::journal::{self, Entry, Hop, Secured};
 use crate::policy::meter::Sample;
 use crate::proto::h1::encode::push_address;
 use crate::proto::head::Known;
@@ -45,6 +45,8 @@ pub struct Record {
     pub attempts: u32,
     /// What went wrong.
     pub fault: Option<Fault>,
+    /// When a tunnel began.
+    switched: Option<Instant>,
 }
 
 impl Record {
@@ -64,7 +66,14 @@ impl Record {
             upstream_time: None,
             attempts: 0,
             fault: None,
+            switched: None,
         }
+    }
+
+    /// What follows is a tunnel. The metrics time exchanges: hours of a tunnel would drown them, so for them this one
+    /// ends here. The log tells how long it was all in all.
+    pub fn switch(&mut self, now: Instant) {
+        self.switched = Some(now);
     }
 
     /// Counts the exchange and logs it.
@@ -78,7 +87,7 @@ impl Record {
             route: self.route,
             method: work.request.method,
             status: self.status,
-            duration,
+            duration: self.switched.map_or(duration, |switched| switched.since(self.started)),
             upstream: self.choice.zip(self.upstream_time).map(|(choice, time)| (choice.upstream, time)),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
@@ -119,10 +128,15 @@ impl Record {
             method: request.method_span.of(bytes),
             path: if facts.path().is_empty() { request.path.of(bytes) } else { facts.path() },
             query: request.query.map(|query| query.of(bytes)),
-            scheme: b"http",
+            scheme: down.stream.scheme().as_bytes(),
             version: request.version,
             route: self.route.map_or(b"", |route| plan.routes[route.index()].name.as_bytes()),
             server: plan.server.name.as_bytes(),
+            tls: down.stream.told().map(|told| Secured {
+                version: told.version_name(),
+                suite: told.suite_name(),
+                server_name: told.server_name.as_deref().unwrap_or_default().as_bytes(),
+            }),
             status: self.status,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,

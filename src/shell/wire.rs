@@ -4,17 +4,25 @@
 //! one story serves it, and the limits, records and laws of HTTP/1.1 hold for every other protocol.
 
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use super::buffer::Buffer;
+use super::h2::down::face::Face;
 use super::io::Stream;
+use super::tls::{TlsStream, Told};
+use crate::proto::head::Version;
 
 /// A stream, downstream or upstream, as exchanges see it.
-pub enum Wire<S> {
+pub enum Wire<S: Stream> {
     /// The bytes of the socket.
     Plain(S),
+    /// One stream of a client's HTTP/2 connection.
+    Face(Box<Face>),
+    /// What TLS protects on it.
+    Tls(Box<TlsStream<S>>),
 }
 
 /// Calls the same method of whatever is inside.
@@ -22,8 +30,50 @@ macro_rules! inside {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Plain($stream) => $call,
+            Wire::Face($stream) => $call,
+            Wire::Tls($stream) => $call,
         }
     };
+}
+
+impl<S: Stream> Wire<S> {
+    /// The version of what a client says, whose head said `head`: streams of HTTP/2 say 1.1 in their stead.
+    #[must_use]
+    pub fn version(&self, head: Version) -> Version {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => head,
+            Self::Face(_) => Version::Http2,
+        }
+    }
+
+    /// True when the next piece of an answer should be small: what the client does not take is held in memory.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => false,
+            Self::Face(face) => face.is_pressed(),
+        }
+    }
+
+    /// What the handshake agreed on, where TLS protects the stream.
+    #[must_use]
+    pub fn told(&self) -> Option<&Rc<Told>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Face(face) => face.told(),
+            Self::Tls(stream) => stream.told(),
+        }
+    }
+
+    /// The scheme of what comes over it (RFC 9110 4.2).
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "http",
+            Self::Face(face) if face.told().is_none() => "http",
+            Self::Face(_) | Self::Tls(_) => "https",
+        }
+    }
 }
 
 impl<S: Stream> Stream for Wire<S> {

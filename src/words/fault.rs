@@ -98,6 +98,11 @@ faults! {
     BadChunk = 400 "bad-chunk" "The chunked body is malformed", "http_request_error", Client, Warn, grpc 13, closes;
     /// The client ended its body early.
     BodyIncomplete = 400 "body-incomplete" "The request body ended early", "http_request_error", Client, Info, grpc 13, closes;
+    /// The route does not allow the protocol that `Upgrade` asks for. RFC 9209 2.3 recommends 403 for what a gateway's own
+    /// rules deny. What the client sends next may be in that protocol already, so nothing of it is read.
+    UpgradeRefused = 403 "upgrade-refused" "The connection cannot be upgraded to this protocol", "http_request_denied", Client, Info, grpc 7, closes;
+    /// More came ahead of an upgrade than is held for it.
+    UpgradeEarly = 400 "upgrade-early" "Too much was sent before the upgrade was granted", "http_request_error", Client, Info, grpc 13, closes;
     /// No route matches.
     NotFound = 404 "no-route" "No route matches the request", "http_request_denied", Client, Debug, grpc 12;
     /// Routes match, none with this method.
@@ -126,6 +131,12 @@ faults! {
     NotImplemented = 501 "not-implemented" "The gateway does not implement this", "http_request_denied", Client, Info, grpc 12, closes;
     /// The upstream refused the connection or cannot be reached.
     ConnectRefused = 502 "connection-refused" "The upstream refused the connection", "connection_refused", Upstream, Warn, grpc 14, retryable, trips;
+    /// The upstream's certificate is not good for it.
+    TlsCertificate = 502 "tls-certificate" "The upstream's certificate is not accepted", "tls_certificate_error", Upstream, Error, grpc 14, retryable, trips;
+    /// The upstream refused the TLS handshake with an alert.
+    TlsAlert = 502 "tls-alert" "The upstream refused the TLS handshake", "tls_alert_received", Upstream, Warn, grpc 14, retryable, trips;
+    /// No TLS could be agreed on with the upstream.
+    TlsProtocol = 502 "tls-protocol" "No TLS could be spoken with the upstream", "tls_protocol_error", Upstream, Warn, grpc 14, retryable, trips;
     /// The upstream closed or reset the connection before its answer began.
     UpstreamClosed = 502 "upstream-closed" "The upstream closed the connection", "connection_terminated", Upstream, Warn, grpc 14, retryable, trips;
     /// The upstream's answer breaks the protocol.
@@ -144,10 +155,14 @@ faults! {
     WorkerConnections = 503 "too-many-connections-here" "The gateway has too many connections", "connection_limit_reached", Gateway, Warn, grpc 14, closes;
     /// Connecting took longer than `timeouts.connect`.
     ConnectTimeout = 504 "connect-timeout" "Connecting to the upstream took too long", "connection_timeout", Upstream, Warn, grpc 4, retryable, trips;
+    /// The TLS handshake with the upstream took longer than `limits::TLS_CONNECT_TIME`.
+    TlsTimeout = 504 "tls-timeout" "The TLS handshake with the upstream took too long", "connection_timeout", Upstream, Warn, grpc 4, retryable, trips;
     /// No answer within `timeouts.first_byte`.
     FirstByteTimeout = 504 "first-byte-timeout" "The upstream took too long to answer", "http_response_timeout", Upstream, Warn, grpc 4, trips;
     /// The exchange took longer than `timeouts.request`.
     RequestTimeout = 504 "request-timeout" "The exchange took too long", "http_response_timeout", Upstream, Warn, grpc 4, trips;
+    /// Nothing moved in a tunnel for `timeouts.idle`. Its exchange was answered with 101 long before.
+    TunnelIdle = 504 "tunnel-idle" "The tunnel was idle for too long", "connection_read_timeout", Client, Info, grpc 4, closes;
     /// No byte moved to or from the upstream for `timeouts.idle`.
     UpstreamStalled = 504 "upstream-stalled" "The upstream stalled", "connection_read_timeout", Upstream, Warn, grpc 4, trips;
     /// An HTTP version other than 1.0 and 1.1.
