@@ -127,6 +127,10 @@ pub const LISTENERS_MAX: usize = 1_000;
 pub const ROUTES_MAX: usize = 1_000_000;
 /// Upstreams in one plan.
 pub const UPSTREAMS_MAX: usize = 100_000;
+/// Sections of `[tls]` in one plan.
+pub const TLS_MAX: usize = 1_000;
+/// Certificates of one section of `[tls]`.
+pub const CERTIFICATES_MAX: usize = 10_000;
 /// Endpoints of one upstream.
 pub const ENDPOINTS_MAX: usize = 1_000;
 /// Segments of a route's path, and parameters among them.
