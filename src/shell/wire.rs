@@ -9,12 +9,32 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::buffer::Buffer;
+use super::h2::up::{Failure, UpStream};
 use super::io::Stream;
 
 /// A stream, downstream or upstream, as exchanges see it.
 pub enum Wire<S> {
     /// The bytes of the socket.
     Plain(S),
+    /// A stream of an HTTP/2 connection to an upstream.
+    H2Up(Box<UpStream>),
+}
+
+impl<S> Wire<S> {
+    /// It is one stream of a connection that others use too, and ends with its exchange.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::H2Up(_))
+    }
+
+    /// Why it failed, where more is known than that it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::H2Up(stream) => stream.failure(),
+            Self::Plain(_) => None,
+        }
+    }
 }
 
 /// Calls the same method of whatever is inside.
@@ -22,6 +42,7 @@ macro_rules! inside {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Plain($stream) => $call,
+            Wire::H2Up($stream) => $call,
         }
     };
 }

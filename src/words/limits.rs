@@ -111,6 +111,8 @@ pub const STREAM_SEND_BYTES: usize = 64 * 1024;
 pub const ANSWER_FIELDS_BYTES: u32 = 128 * 1024;
 /// Streams of one connection whose answers are whole and whose ends have not come.
 pub const TRUNK_REMAINS: usize = 16;
+/// They are reset when their ends do not come in this time.
+pub const REMAIN_TIME: Duration = Duration::from_secs(1);
 /// A connection with streams in use on which nothing was heard for this long is asked with PING whether it lives.
 pub const PING_AFTER: Duration = Duration::from_secs(5);
 /// It must answer within this.

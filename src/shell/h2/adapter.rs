@@ -37,6 +37,8 @@ struct Pipe<I: Io> {
     is_sending: bool,
     /// Bytes that went either way since the last [`Line::take_progress`].
     progress: u64,
+    /// Bytes received, ever.
+    received: u64,
 }
 
 /// Both ends of a pipe over `wire`. `received` is what was read from it before.
@@ -49,6 +51,7 @@ pub fn connect<I: Io>(core: &Rc<Core<I>>, wire: Wire<I::Stream>, received: Buffe
         sending: Buffer::default(),
         is_sending: false,
         progress: 0,
+        received: 0,
     }));
     (Adapter(Rc::clone(&pipe)), Line(pipe))
 }
@@ -74,6 +77,12 @@ impl<I: Io> Line<I> {
     pub fn take_progress(&self) -> u64 {
         let pipe = &mut *self.0.borrow_mut();
         std::mem::take(&mut pipe.progress) + pipe.wire.take_progress()
+    }
+
+    /// Bytes received, ever.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.0.borrow().received
     }
 
     /// Ends both directions at once.
@@ -134,9 +143,7 @@ impl<I: Io> Pipe<I> {
                     self.rest();
                     return Poll::Pending;
                 }
-                Poll::Ready(read) => {
-                    read?;
-                }
+                Poll::Ready(read) => self.received += read? as u64,
             }
         }
         let count = self.inbound.len().min(into.remaining());

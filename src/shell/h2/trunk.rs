@@ -49,6 +49,8 @@ pub struct Trunk {
     streams: Cell<usize>,
     /// Streams that may be in use at a time: 0 until the peer's SETTINGS came.
     most: Cell<usize>,
+    /// The peer has taken streams.
+    is_open: Cell<bool>,
     /// An answer came over it.
     has_served: Cell<bool>,
     /// Since when it is known to have no streams.
@@ -141,6 +143,7 @@ impl Trunks {
     pub fn set_most(&self, trunk: &Trunk, most: usize) {
         let most = most.min(TRUNK_STREAMS);
         if trunk.most.replace(most) != most {
+            trunk.is_open.set(trunk.is_open.get() || most > 0);
             self.0.borrow().wake();
         }
     }
@@ -212,10 +215,10 @@ impl Trunk {
         self.streams.get()
     }
 
-    /// The peer has said how many streams it takes, and takes some.
+    /// The peer has said how many streams it takes, and took some.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.most.get() > 0
+        self.is_open.get()
     }
 
     /// Lets `act` work with what opens streams; `None` when no new ones are taken.
@@ -223,10 +226,11 @@ impl Trunk {
         self.sender.borrow_mut().as_mut().map(act)
     }
 
-    /// Sees which of the remains have ended. A peer that goes on sending what nobody reads is told to stop, by a reset.
-    pub fn poll_remains(&self, cx: &mut Context<'_>) {
+    /// Sees which of the remains have ended, and says whether there are others. A peer that goes on sending what nobody
+    /// reads is told to stop, by a reset.
+    pub fn poll_remains(&self, cx: &mut Context<'_>) -> bool {
         if self.remains.borrow().is_empty() {
-            return;
+            return false;
         }
         // A slot that is dropped looks into its trunk.
         let mut remains = self.remains.take();
@@ -236,6 +240,7 @@ impl Trunk {
             Poll::Pending => true,
         });
         self.remains.borrow_mut().append(&mut remains);
+        !self.remains.borrow().is_empty()
     }
 
     /// Ends what remains, whatever is still to come.
@@ -366,6 +371,7 @@ impl Connecting {
             sender: RefCell::new(Some(sender)),
             streams: Cell::new(0),
             most: Cell::new(0),
+            is_open: Cell::new(false),
             has_served: Cell::new(false),
             rests_since: Cell::new(None),
             remains: RefCell::default(),
