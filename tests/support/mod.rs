@@ -12,6 +12,7 @@
 
 pub mod client;
 pub mod gateway;
+pub mod h2_origin;
 pub mod origin;
 pub mod process;
 pub mod wire;
