@@ -253,6 +253,11 @@ impl Call {
         self.asked.clone()
     }
 
+    /// True for the first request of the origin.
+    pub fn is_first(&self) -> bool {
+        self.record.change(|record| record.requests.len()) == 1
+    }
+
     /// Sends an interim answer.
     pub fn interim(&mut self, status: u16, fields: &[(&str, &str)]) {
         self.respond.send_informational(head(status, fields)).expect("an interim answer");

@@ -184,10 +184,10 @@ impl State {
         self.trunks.iter().map(|trunk| trunk.room()).sum()
     }
 
-    /// Wakes as many of the first in the queue as there is room for.
+    /// Wakes as many of the first in the queue as there is room for, and one more, which may connect.
     fn wake(&self) {
         if !self.waiting.is_empty() {
-            self.waiting.iter().take(self.room()).for_each(|(_, waker)| waker.wake_by_ref());
+            self.waiting.iter().take(self.room() + 1).for_each(|(_, waker)| waker.wake_by_ref());
         }
     }
 
