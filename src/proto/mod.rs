@@ -4,6 +4,8 @@
 pub mod authority;
 pub mod grpc_web;
 pub mod h1;
+pub mod h2;
 pub mod head;
 mod known;
 pub mod path;
+pub mod upgrade;

@@ -60,6 +60,12 @@ pub struct Row {
     pub exchanges: AtomicU64,
     /// Exchanges in flight now.
     pub in_flight: AtomicU64,
+    /// Tunnels open now.
+    pub tunnels: AtomicU64,
+    /// Tunnels opened.
+    pub tunnels_opened: AtomicU64,
+    /// Bytes through tunnels: up and down.
+    pub tunnel_bytes: [AtomicU64; 2],
     /// Upstream connections made.
     pub connects: AtomicU64,
     /// Upstream connections idle now.

@@ -24,6 +24,8 @@ pub mod serving;
 pub mod sim;
 pub mod stage;
 pub mod target;
+pub mod tunnel;
+pub mod tunnels;
 pub mod upload;
 pub mod uring;
 pub mod wire;

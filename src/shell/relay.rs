@@ -91,7 +91,7 @@ fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: Downwa
 fn framing(work: &Work) -> DownwardFraming {
     match (work.answer.body, work.request.version) {
         (AnswerBody::None | AnswerBody::Length(_), _) => DownwardFraming::AsAnnounced,
-        (_, Version::Http11) => DownwardFraming::Chunked,
+        (_, Version::Http11 | Version::Http2) => DownwardFraming::Chunked,
         // RFC 9112 6.1: no chunks for HTTP/1.0.
         (_, Version::Http10) => DownwardFraming::Close,
     }
@@ -109,10 +109,11 @@ fn write_head<I: Io>(
         bytes: up.map_or(&[], |up| up.buffer.data()),
         framing,
         pseudonym: &story.plan.server.name,
-        via: up.map_or("1.1", |up| up.version(&work.answer)),
+        via: up.map_or(work.answer.version, |up| up.stream.version(work.answer.version)).number(),
         date: &*down.core.date(),
         id: work.facts.id(),
         connection: connection_of(&work.request, story.must_close.get()),
+        upgrade: b"",
         edits,
         fill: &|variable, out| target::fill(variable, down, work, story, out),
     }

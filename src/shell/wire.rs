@@ -9,8 +9,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::buffer::Buffer;
+use super::h2::down::face::Face;
 use super::h2::up::{Failure, UpStream};
 use super::io::Stream;
+use crate::proto::head::Version;
 
 /// A stream, downstream or upstream, as exchanges see it.
 pub enum Wire<S> {
@@ -18,6 +20,8 @@ pub enum Wire<S> {
     Plain(S),
     /// A stream of an HTTP/2 connection to an upstream.
     H2Up(Box<UpStream>),
+    /// One stream of a client's HTTP/2 connection.
+    Face(Box<Face>),
 }
 
 impl<S> Wire<S> {
@@ -32,7 +36,7 @@ impl<S> Wire<S> {
     pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::H2Up(stream) => stream.failure(),
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Face(_) => None,
         }
     }
 }
@@ -43,8 +47,29 @@ macro_rules! inside {
         match $wire {
             Wire::Plain($stream) => $call,
             Wire::H2Up($stream) => $call,
+            Wire::Face($stream) => $call,
         }
     };
+}
+
+impl<S: Stream> Wire<S> {
+    /// The version of what the peer says, whose head said `head`: streams of HTTP/2 say 1.1 in their stead.
+    #[must_use]
+    pub fn version(&self, head: Version) -> Version {
+        match self {
+            Self::Plain(_) => head,
+            Self::Face(_) | Self::H2Up(_) => Version::Http2,
+        }
+    }
+
+    /// True when the next piece of an answer should be small: what the client does not take is held in memory.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::H2Up(_) => false,
+            Self::Face(face) => face.is_pressed(),
+        }
+    }
 }
 
 impl<S: Stream> Stream for Wire<S> {

@@ -87,6 +87,7 @@ impl Parts {
             id: b"0198",
             deadline: None,
             traceparent: b"",
+            upgrade: b"",
             edits: &self.edits,
             fill: &|_, _| {},
         }
@@ -127,6 +128,7 @@ impl Parts {
             date: b"Sun, 06 Nov 1994 08:49:37 GMT",
             id,
             connection: Connection::Implied,
+            upgrade: b"",
             edits: &self.edits,
             fill: &|_, _| {},
         }

@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod answer;
 pub mod ask;
 pub mod board;
+pub mod down;
 pub mod drive;
 pub mod sending;
 pub mod trunk;
