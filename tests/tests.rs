@@ -10,6 +10,8 @@ mod support;
 mod actors;
 /// Bodies are delimited anew, streamed with back-pressure, and never look complete when they are not.
 mod bodies;
+/// Certificates and keys: what is said of bad ones, which one a client sees, and how others take their place.
+mod certificates;
 /// What an exchange costs: allocations and sends, held exactly.
 mod costs;
 /// Many exchanges, all sizes, every pace.

@@ -94,6 +94,7 @@ codes! {
     BadQuery = "E040" "The value is not a query." local;
     Repeated = "E041" "A list names the same thing twice." local;
     BadCpus = "E042" "The value is not a CPU or a range of CPUs." local;
+    BadCertificate = "E043" "A certificate, a key, a root or a revocation list cannot be used.";
     Unreachable = "W001" "A route can never be reached.";
     Unused = "W002" "A name is defined and never used.";
     NoRoutes = "W003" "A listener has no routes.";
@@ -101,6 +102,8 @@ codes! {
     NoEffect = "W005" "A setting has no effect where it stands.";
     Ambiguous = "W006" "A route's listeners disagree about a setting, so the first that sets it counts.";
     OpenAdmin = "W007" "The admin server can be reached from outside this host, and asks nobody for a token.";
+    Expiring = "W008" "A certificate is not valid now, or not for much longer.";
+    Unverified = "W009" "Certificates of an upstream are not verified.";
 }
 
 impl Code {

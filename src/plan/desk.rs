@@ -210,7 +210,9 @@ impl<'s> Desk<'s> {
         }
     }
 
-    fn spot(&self, place: Place) -> Spot {
+    /// `place` as people read it.
+    #[must_use]
+    pub fn spot(&self, place: Place) -> Spot {
         let (line, column) = self.sources.position(place);
         let text = self.sources.line(place.file, line);
         let before = column as usize - 1;

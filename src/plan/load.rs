@@ -11,6 +11,7 @@ use toml::de::DeTable;
 use super::code::Code;
 use super::complaint::{Complaint, Complaints};
 use super::desk::Desk;
+use super::mention::Mentions;
 use super::origin::Origins;
 use super::raw::server::INCLUDE;
 use super::source::{FileId, Place, Sources, Unreadable, expand};
@@ -28,6 +29,8 @@ pub struct Loaded {
     pub warnings: Vec<Complaint>,
     /// Where each setting came from.
     pub origins: Origins,
+    /// Where files of certificates are named.
+    pub mentions: Mentions,
 }
 
 /// Loads the file at `path` and all that it includes.
@@ -67,11 +70,13 @@ fn finish(mut sources: Sources, added: Result<FileId, Unreadable>, name: &str) -
     };
     let compiled = compile::compile(raw, &mut desk);
     let is_usable = desk.errors() == 0;
+    let files = compiled.as_ref().map(|compiled| compiled.files.list.as_slice()).unwrap_or_default();
+    let mentions = files.iter().map(|(of, place)| (*of, desk.spot(*place))).collect();
     let (list, unlisted) = desk.into_complaints();
     match compiled {
-        Some(compile::Compiled { plan, matches, mut origins }) if is_usable => {
+        Some(compile::Compiled { plan, matches, mut origins, .. }) if is_usable => {
             origins.lines = sources.into_lines();
-            Ok(Loaded { plan, matches, warnings: list, origins })
+            Ok(Loaded { plan, matches, warnings: list, origins, mentions })
         }
         _ => Err(Complaints { list, unlisted }),
     }

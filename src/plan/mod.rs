@@ -17,6 +17,7 @@ pub mod complaint;
 pub mod desk;
 pub mod explain;
 pub mod load;
+pub mod mention;
 pub mod origin;
 pub mod raw;
 pub mod read;

@@ -30,7 +30,7 @@ pub fn text() -> String {
             _ => continue,
         };
         page.line("");
-        page.table(&path, keys, true);
+        page.table(&path, keys, section.is_shown);
     }
     page.text
 }
@@ -39,6 +39,7 @@ pub fn text() -> String {
 fn sample(section: &str) -> &'static str {
     match section {
         "listeners" => "web",
+        "tls" => "edge",
         "routes" => "orders-by-id",
         _ => "orders",
     }

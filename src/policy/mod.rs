@@ -6,6 +6,7 @@ pub mod client;
 pub mod identity;
 pub mod journal;
 pub mod meter;
+pub mod names;
 pub mod outgoing;
 pub mod respond;
 pub mod rewrite;

@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod h1;
+pub mod h2;
 pub mod head;
 mod known;
 pub mod path;

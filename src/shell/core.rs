@@ -39,7 +39,7 @@ pub struct Core<I: Io> {
     /// The mail with control.
     pub link: SharedLink,
     /// Spare buffers.
-    pub buffers: RefCell<Buffers>,
+    pub buffers: Rc<RefCell<Buffers>>,
     /// Where heads are drafted.
     pub drafts: RefCell<Drafts>,
     serving: RefCell<SharedServing<I>>,
@@ -82,7 +82,7 @@ impl<I: Io> Core<I> {
         Rc::new(Self {
             io,
             id,
-            buffers: RefCell::default(),
+            buffers: Rc::default(),
             drafts: RefCell::default(),
             serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
                 SharedPlan::clone(&plan),

@@ -10,25 +10,35 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::words::ids::{TlsId, UpstreamId};
+use crate::policy::names::CertificateNames;
+use crate::words::ids::{ListenerId, UpstreamId};
 
 /// The TLS configurations that belong to one plan.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
-    /// By [`TlsId`].
-    pub servers: Vec<Arc<ServerConfig>>,
+    /// By [`ListenerId`]; `None` for a listener without TLS. Each has its own, since ALPN follows its `protocols`.
+    pub servers: Vec<Option<Server>>,
     /// By [`UpstreamId`]; `None` for an upstream without TLS.
     pub clients: Vec<Option<Arc<ClientConfig>>>,
+}
+
+/// How one listener speaks TLS.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Certificates, versions, ALPN, tickets, whose clients.
+    pub config: Arc<ServerConfig>,
+    /// Which names its certificates are for: a request for a host that another certificate is for is misdirected.
+    pub names: Arc<CertificateNames>,
 }
 
 /// A keyring as it travels from control to the cores.
 pub type SharedKeyring = Arc<Keyring>;
 
 impl Keyring {
-    /// How listeners with this id speak TLS.
+    /// How this listener speaks TLS.
     #[must_use]
-    pub fn server(&self, tls: TlsId) -> Option<&Arc<ServerConfig>> {
-        self.servers.get(tls.index())
+    pub fn server(&self, listener: ListenerId) -> Option<&Server> {
+        self.servers.get(listener.index())?.as_ref()
     }
 
     /// How TLS is spoken to this upstream.

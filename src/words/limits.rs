@@ -93,6 +93,41 @@ pub const ACCEPTS_IN_FLIGHT: usize = 4;
 /// The kernel's accept queue of a listener.
 pub const BACKLOG: i32 = 4096;
 
+// ------------------------------------------------------------------------------------------ HTTP/2
+
+/// Streams that a client may have open on one connection (RFC 9113 6.5.2).
+pub const H2_STREAMS: u32 = 128;
+/// What may be received on one stream before it is read.
+pub const H2_STREAM_WINDOW: u32 = 64 * 1024 - 1;
+/// What may be received on one connection before it is read, all streams together.
+pub const H2_CONNECTION_WINDOW: u32 = 256 * 1024;
+/// Answer bytes of one connection that `h2` holds, all streams together. They are held only where the client's windows
+/// allow them, and so until its socket takes them.
+pub const H2_QUEUED_BYTES: usize = 192 * 1024;
+/// Of those, bytes of one stream.
+pub const H2_QUEUED_BYTES_OF_STREAM: usize = 64 * 1024;
+/// Answer bytes of one connection that its streams hold because the client's windows are full. Over it the next piece
+/// of an answer is read into a small buffer: so every stream goes on, and 128 of them hold 160 KiB more.
+pub const H2_WAITING_BYTES: usize = 128 * 1024;
+/// Heads of one connection's requests that are longer than a small buffer; over it more such streams are refused.
+pub const H2_LONG_HEADS_BYTES: usize = 192 * 1024;
+/// Header blocks that are decoded in one turn of a connection: each may be many times what it was on the wire.
+pub const H2_BLOCKS_PER_TURN: u32 = 4;
+/// CONTINUATION frames of one header block.
+pub const H2_CONTINUATIONS: u32 = 8;
+/// Bytes of one header block on the wire.
+pub const H2_BLOCK_BYTES: u32 = 64 * 1024;
+/// The time in which resets and control frames are counted.
+pub const H2_WINDOW_TIME: Duration = Duration::from_secs(10);
+/// Resets of streams in that time, by either side, that no share of the streams opened excuses.
+pub const H2_RESETS: u32 = 100;
+/// Frames in that time that carry no work: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, unknown ones.
+pub const H2_CONTROL_FRAMES: u32 = 1_000;
+/// Such frames that a stream explains.
+pub const H2_CONTROL_FRAMES_PER_STREAM: u32 = 10;
+/// Such frames that a DATA frame of ours explains: two windows grow, and some clients measure with a PING.
+pub const H2_CONTROL_FRAMES_PER_DATA: u32 = 4;
+
 // ------------------------------------------------------------------------------------------ plan
 
 /// Listeners in one plan.
@@ -101,6 +136,10 @@ pub const LISTENERS_MAX: usize = 1_000;
 pub const ROUTES_MAX: usize = 1_000_000;
 /// Upstreams in one plan.
 pub const UPSTREAMS_MAX: usize = 100_000;
+/// Sections of `[tls]` in one plan.
+pub const TLS_MAX: usize = 1_000;
+/// Certificates of one section of `[tls]`.
+pub const CERTIFICATES_MAX: usize = 10_000;
 /// Endpoints of one upstream.
 pub const ENDPOINTS_MAX: usize = 1_000;
 /// Segments of a route's path, and parameters among them.

@@ -37,12 +37,14 @@ fn the_reference_states_the_defaults_that_count() {
     let (plain, stated) = (&minimal.listeners[0], &reference.listeners[0]);
     assert_eq!((plain.limits, plain.timeouts), (stated.limits, stated.timeouts));
     assert_eq!(plain.trusted_proxies, stated.trusted_proxies);
+    assert_eq!((&plain.protocols, plain.tls), (&stated.protocols, stated.tls));
     let (plain, stated) = (&minimal.routes[0], &reference.routes[0]);
     assert_eq!((plain.limits, plain.timeouts), (stated.limits, stated.timeouts));
     assert!(stated.request.is_empty() && stated.response.is_empty());
     let (plain, stated) = (&minimal.upstreams[0], &reference.upstreams[0]);
     assert_eq!((plain.balance, plain.idle_connections), (stated.balance, stated.idle_connections));
     assert_eq!(plain.idle_timeout, stated.idle_timeout);
+    assert_eq!((plain.protocol, &plain.tls), (stated.protocol, &stated.tls));
     let log = reference.access_log.unwrap();
     assert!(log.file.is_none() && matches!(log.format, plan::LogFormat::Json));
 }
@@ -116,6 +118,11 @@ fn the_schema_takes_what_is_good_and_refuses_what_is_not() {
         "[upstreams.a]\nendpoints = [\"127.0.0.1:80\"]",
         "[upstreams.a]\nendpoints = [{ weight = 1 }]",
         "[tls.edge]\nmin_version = \"1.2\"",
+        "[tls.edge]\ncertificates = []",
+        "[tls.edge]\ncertificates = [{ cert = \"a.pem\" }]",
+        "[listeners.web]\naddress = \"127.0.0.1:8080\"\nprotocols = [\"h3\"]",
+        "[upstreams.a]\nendpoints = [\"https://a\"]\ntls = { verify = 0 }",
+        "[routes.a]\npath = \"/a\"\nupgrade = [\"a b\"]",
     ] {
         assert!(!is_valid(&validator, wrong), "{wrong}");
     }
@@ -156,6 +163,8 @@ fn every_code_is_shown_by_a_case() {
     for folder in fs::read_dir(folder("tests/config/many")).unwrap() {
         table.push_str(&fs::read_to_string(folder.unwrap().path().join("expected.txt")).unwrap());
     }
+    // What is in files is checked by control.
+    table.push_str(include_str!("../certificates.rs"));
     for row in plan::code::TABLE {
         assert!(table.contains(row.text), "{} is never tested", row.text);
     }

@@ -14,9 +14,6 @@ use crate::policy::rewrite::{self, Reached};
 use crate::words::fault::{Fault, Kind};
 use crate::words::ids::UpstreamId;
 
-/// How every client reaches the gateway, until it speaks TLS.
-const SCHEME: &str = "http";
-
 /// What becomes of the request.
 #[derive(Serialize, Debug)]
 pub(super) struct Report {
@@ -200,10 +197,16 @@ impl Scene<'_> {
         rewrite::Asked { path: question.path.as_bytes(), query, captures: &self.captures }
     }
 
+    /// How clients reach the listener.
+    fn scheme(&self) -> &'static str {
+        let listener = &self.loaded.plan.listeners[self.asked.question.listener.index()];
+        if listener.tls.is_some() { "https" } else { "http" }
+    }
+
     fn redirect(&self, redirect: &Redirect, because: &str) -> Answer {
         // The host as it was written, as the data path has it.
         let host = split_port(&self.asked.authority).map_or("", |(host, _)| host).as_bytes();
-        let reached = Reached { scheme: SCHEME, host, port: self.asked.port };
+        let reached = Reached { scheme: self.scheme(), host, port: self.asked.port };
         let mut out = Vec::new();
         let fill = |variable: Variable, out: &mut Vec<u8>| self.fill(variable, out);
         match rewrite::location(redirect, &self.asked(), &reached, &fill, &mut out) {
@@ -236,6 +239,7 @@ impl Scene<'_> {
             let host = rewrite::authority(&forward.rewrite.host, client.as_bytes(), &endpoint.authority);
             EndpointReport {
                 url: match &endpoint.address {
+                    Address::Tcp(address) if endpoint.is_tls => format!("https://{address}{target}"),
                     Address::Tcp(address) => format!("http://{address}{target}"),
                     Address::Unix(path) => format!("unix:{}:{target}", path.display()),
                 },
@@ -262,7 +266,7 @@ impl Scene<'_> {
         let listener = &self.loaded.plan.listeners[question.listener.index()];
         let text = match variable {
             Variable::RequestMethod => &question.method,
-            Variable::RequestScheme => SCHEME,
+            Variable::RequestScheme => self.scheme(),
             Variable::RequestHost => &question.host,
             Variable::ServerName => &self.loaded.plan.server.name,
             Variable::ListenerName => &listener.name,

@@ -151,7 +151,13 @@ fn choose_listener(
             match port.and_then(|port| Some((position(&|listener| listener.address.port() == port)?, port))) {
                 Some((found, port)) => (Some(found), format!("it listens on port {port}")),
                 None => {
-                    let routing = position(&|listener| listener.redirect.is_none()).or_else(|| position(&|_| true));
+                    let is_routing = |listener: &Listener| listener.redirect.is_none();
+                    let is_meant = |listener: &Listener| {
+                        url.scheme.is_none_or(|scheme| (scheme == "https") == listener.tls.is_some())
+                    };
+                    let routing = position(&|listener| is_routing(listener) && is_meant(listener))
+                        .or_else(|| position(&is_routing))
+                        .or_else(|| position(&|_| true));
                     (routing, "the first that routes; --listener chooses another".to_owned())
                 }
             }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::plan::explain::{Advantage, Loss};
 use crate::plan::origin::Setting;
 use crate::plan::value::quantity::{duration_text, rate_text, size_text};
-use crate::plan::{Action, Balance, FieldEdits, Loaded, Match, Route, Upstream, ValueMatch};
+use crate::plan::{
+    Action, Balance, FieldEdits, Loaded, Match, ProxyProtocol, Route, Upstream, UpstreamProtocol, UpstreamTls,
+    ValueMatch,
+};
 use crate::words::ids::UpstreamId;
 
 /// `weight` of `all` in percent, to one decimal where it needs one.
@@ -93,6 +96,8 @@ fn action_value(key: &str, route: &Route, loaded: &Loaded) -> String {
         }
         ("redirect", Action::Redirect(redirect)) => redirect.status.to_string(),
         ("respond", Action::Respond(respond)) => respond.status.to_string(),
+        ("upgrade", Action::Forward(forward)) if forward.upgrade.is_empty() => "nothing".to_owned(),
+        ("upgrade", Action::Forward(forward)) => forward.upgrade.join(", "),
         ("request", _) => edits_text(&route.request),
         ("response", _) => edits_text(&route.response),
         _ => "set".to_owned(),
@@ -121,9 +126,30 @@ pub(super) fn upstream_value(setting: &Setting, upstream: &Upstream) -> String {
         },
         "idle_connections" => upstream.idle_connections.to_string(),
         "idle_timeout" => duration_text(upstream.idle_timeout),
+        "protocol" => match upstream.protocol {
+            UpstreamProtocol::Http1 => "http/1.1".to_owned(),
+            UpstreamProtocol::H2 => "h2".to_owned(),
+            UpstreamProtocol::H2c => "h2c".to_owned(),
+        },
+        "proxy_protocol" => match upstream.proxy_protocol {
+            None => "none".to_owned(),
+            Some(ProxyProtocol::V1) => "v1".to_owned(),
+            Some(ProxyProtocol::V2) => "v2".to_owned(),
+        },
+        "tls" => tls_text(upstream.tls.as_ref()),
         "timeouts.connect" => span(upstream.timeouts.connect),
         "timeouts.first_byte" => span(upstream.timeouts.first_byte),
         "timeouts.idle" => span(upstream.timeouts.idle),
         _ => "set".to_owned(),
     }
+}
+
+/// Whom an upstream must show to be, and whom Ringway shows to be.
+fn tls_text(tls: Option<&UpstreamTls>) -> String {
+    let Some(UpstreamTls { ca, server_name, certificate, verify }) = tls else { return "none".to_owned() };
+    let ca = ca.as_ref().map_or("the system's roots".to_owned(), |path| path.display().to_string());
+    let mut words = vec![if *verify { ca } else { "unverified".to_owned() }];
+    words.extend(server_name.as_ref().map(|name| format!("as {name}")));
+    words.extend(certificate.as_ref().map(|own| format!("showing {}", own.cert.display())));
+    words.join(", ")
 }

@@ -8,9 +8,11 @@ use std::collections::HashSet;
 use super::route::Wider;
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
+use crate::plan::raw::action::UpstreamRef;
 use crate::plan::raw::route::{Action as RawAction, Route as RawRoute};
 use crate::plan::raw::setting::{Limits, Timeouts};
 use crate::plan::raw::{Named, Raw};
+use crate::plan::read::At;
 use crate::plan::router::pattern::Pattern;
 use crate::plan::source::Place;
 use crate::plan::{Action, Listener, Match, On, Route};
@@ -84,6 +86,26 @@ fn without_effect(named: &Named<RawRoute>, desk: &mut Desk<'_>) {
     }
     if let (Some(request), Some(RawAction::Redirect(_) | RawAction::Respond(_))) = (request, action) {
         desk.complain(Code::NoEffect, request.place, "\"request\" has no effect: nothing is forwarded");
+    }
+}
+
+/// Warns about certificates that nobody checks or shows.
+pub fn tls(raw: &Raw, listeners: &[Listener], desk: &mut Desk<'_>) {
+    for (position, named) in raw.tls.iter().enumerate() {
+        if !listeners.iter().any(|listener| listener.tls.is_some_and(|id| id.index() == position)) {
+            desk.complain(Code::Unused, named.name.place, format!("no listener uses tls \"{}\"", named.name.value));
+        }
+    }
+    let in_place = raw.routes.iter().filter_map(|named| match &named.section.action {
+        Some(RawAction::Upstream(At { value: UpstreamRef::InPlace(upstream), .. })) => Some(&**upstream),
+        _ => None,
+    });
+    for upstream in raw.upstreams.iter().map(|named| &named.section).chain(in_place) {
+        let verify = upstream.tls.as_ref().and_then(|tls| tls.value.verify);
+        if let Some(verify) = verify.filter(|verify| !verify.value.0) {
+            desk.complain(Code::Unverified, verify.place, "certificates of this upstream are not verified")
+                .hint("whoever is on the way can read and change what is sent; name the roots to trust in \"ca\"");
+        }
     }
 }
 

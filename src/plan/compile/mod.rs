@@ -10,6 +10,7 @@ pub mod lint;
 pub mod listener;
 pub mod resolve;
 pub mod route;
+pub mod tls;
 pub mod upstream;
 
 use std::collections::HashMap;
@@ -23,10 +24,11 @@ use super::raw::server::Server as RawServer;
 use super::raw::{Named, Raw};
 use super::read::At;
 use super::router::Router;
+use super::source::Place;
 use super::value::template::Needs;
 use super::{AccessLog, Admin, LogFormat, Match, Plan, Server, Workers, raw};
-use crate::words::ids::{ListenerId, RouteId, UpstreamId};
-use crate::words::limits::{DRAIN_TIMEOUT, LISTENERS_MAX, ROUTES_MAX, UPSTREAMS_MAX};
+use crate::words::ids::{ListenerId, RouteId, TlsId, UpstreamId};
+use crate::words::limits::{DRAIN_TIMEOUT, LISTENERS_MAX, ROUTES_MAX, TLS_MAX, UPSTREAMS_MAX};
 
 /// What compiling gives.
 #[derive(Debug)]
@@ -37,12 +39,15 @@ pub struct Compiled {
     pub matches: Vec<Match>,
     /// Where settings came from; without the files' lines.
     pub origins: Origins,
+    /// The files of certificates, and where they are named.
+    pub files: tls::Files,
 }
 
 /// Names and what they stand for.
 pub struct Names {
     listeners: HashMap<String, ListenerId>,
     upstreams: HashMap<String, UpstreamId>,
+    tls: HashMap<String, TlsId>,
 }
 
 /// Compiles `raw`. `None` when files are missing or broken: then names may be missing too, and nothing can be said.
@@ -51,16 +56,22 @@ pub fn compile(raw: Raw, desk: &mut Desk<'_>) -> Option<Compiled> {
         return None;
     }
     check_counts(&raw, desk);
-    let names =
-        Names { listeners: index(&raw.listeners, ListenerId::new), upstreams: index(&raw.upstreams, UpstreamId::new) };
+    let names = Names {
+        listeners: index(&raw.listeners, ListenerId::new),
+        upstreams: index(&raw.upstreams, UpstreamId::new),
+        tls: index(&raw.tls, TlsId::new),
+    };
+    let mut files = tls::Files::default();
+    let tls = tls::compile(&raw.tls, &mut files, desk);
     let mut origins = Origins::default();
     let admin = raw.admin.as_ref().and_then(|admin| admin.address).map(|at| At { value: at.value.0, place: at.place });
-    let listeners = listener::compile(&raw, admin, &mut origins, desk);
-    let mut upstreams = upstream::Upstreams::compile(&raw.upstreams, &mut origins, desk);
+    let listeners = listener::compile(&raw, &names, admin, &mut origins, desk);
+    let mut upstreams = upstream::Upstreams::compile(&raw.upstreams, files, &mut origins, desk);
     let (routes, matches) = route::compile(&raw, &names, &mut upstreams, &mut origins, desk);
     let router = find_ties(&raw.routes, &matches, desk);
     if desk.errors() == 0 {
         lint::lint(&raw, &listeners, &routes, &matches, desk);
+        lint::tls(&raw, &listeners, desk);
     }
     let plan = Plan {
         generation: 1,
@@ -68,12 +79,12 @@ pub fn compile(raw: Raw, desk: &mut Desk<'_>) -> Option<Compiled> {
         listeners,
         routes,
         upstreams: upstreams.list,
-        tls: Vec::new(),
+        tls,
         router,
         admin: admin.map(|address| Admin { address: address.value }),
         access_log: raw.access_log.map(|log| access_log(log, desk)),
     };
-    Some(Compiled { plan, matches, origins })
+    Some(Compiled { plan, matches, origins, files: upstreams.files })
 }
 
 fn check_counts(raw: &Raw, desk: &mut Desk<'_>) {
@@ -81,6 +92,7 @@ fn check_counts(raw: &Raw, desk: &mut Desk<'_>) {
         ("listeners", raw.listeners.len(), LISTENERS_MAX),
         ("routes", raw.routes.len(), ROUTES_MAX),
         ("upstreams", raw.upstreams.len(), UPSTREAMS_MAX),
+        ("sections of [tls]", raw.tls.len(), TLS_MAX),
     ];
     for (what, count, max) in counts {
         if count > max {
@@ -110,6 +122,12 @@ fn access_log(raw: raw::observe::AccessLog, desk: &mut Desk<'_>) -> AccessLog {
         Some(Format::Template(draft)) => LogFormat::Template(draft.compile(&[], Needs::End, desk).unwrap_or_default()),
     };
     AccessLog { file: file.map(PathBuf::from), format }
+}
+
+/// Complains that no `what` has the name that was used.
+fn unknown<'n>(what: &str, name: &str, place: Place, names: impl Iterator<Item = &'n String>, desk: &mut Desk<'_>) {
+    let nearest = desk.nearest(name, names.map(String::as_str));
+    desk.complain(Code::UnknownName, place, format!("unknown {what} \"{name}\"")).suggest(nearest);
 }
 
 /// Compiles the router; a tie is an error at the route that stands later.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::upstream::Upstreams;
-use super::{Names, action, inherit};
+use super::{Names, action, inherit, unknown};
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
 use crate::plan::origin::{Origins, Setting};
@@ -119,11 +119,11 @@ impl Compiler<'_> {
             }
             Some(RawAction::Split(parts)) => self.split(parts, desk),
             Some(RawAction::Redirect(redirect)) => {
-                refuse_rewrite(raw, "redirect", desk);
+                refuse_forwarding(raw, "redirect", desk);
                 return (action::redirect(redirect, path, desk).map_or(nothing(), Action::Redirect), plain);
             }
             Some(RawAction::Respond(respond)) => {
-                refuse_rewrite(raw, "respond", desk);
+                refuse_forwarding(raw, "respond", desk);
                 return (Action::Respond(action::respond(respond, desk)), plain);
             }
             None => {
@@ -140,7 +140,7 @@ impl Compiler<'_> {
         };
         let rewrite = action::rewrite(raw.rewrite.as_ref(), path, desk);
         let (own, timeouts) = self.timeouts(&raw.timeouts, wider, &targets);
-        (Action::Forward(Forward { targets, timeouts, rewrite, upgrade: vec!["websocket".to_owned()] }), own)
+        (Action::Forward(Forward { targets, timeouts, rewrite, upgrade: upgrade(raw) }), own)
     }
 
     /// The timeouts of the route as a whole, and those for each target.
@@ -213,26 +213,32 @@ fn nothing() -> Action {
     Action::Respond(Respond { status: 500, fields: Vec::new(), body: bytes::Bytes::new() })
 }
 
-fn unknown<'n>(what: &str, name: &str, place: Place, names: impl Iterator<Item = &'n String>, desk: &mut Desk<'_>) {
-    let nearest = desk.nearest(name, names.map(String::as_str));
-    desk.complain(Code::UnknownName, place, format!("unknown {what} \"{name}\"")).suggest(nearest);
+/// Complains of keys that only forwarding heeds.
+fn refuse_forwarding(raw: &RawRoute, action: &str, desk: &mut Desk<'_>) {
+    let keys = [
+        ("rewrite", raw.rewrite.as_ref().map(|rewrite| rewrite.place)),
+        ("upgrade", raw.upgrade.as_ref().map(|upgrade| upgrade.place)),
+    ];
+    for (key, place) in keys.into_iter().filter_map(|(key, place)| Some((key, place?))) {
+        let message = format!("\"{key}\" has no meaning beside \"{action}\": nothing is forwarded");
+        desk.complain(Code::Conflict, place, message);
+    }
 }
 
-fn refuse_rewrite(raw: &RawRoute, action: &str, desk: &mut Desk<'_>) {
-    if let Some(rewrite) = &raw.rewrite {
-        desk.complain(
-            Code::Conflict,
-            rewrite.place,
-            format!("\"rewrite\" has no meaning beside \"{action}\": nothing is forwarded"),
-        );
+/// What connections may be upgraded to.
+fn upgrade(raw: &RawRoute) -> Vec<String> {
+    match &raw.upgrade {
+        None => vec!["websocket".to_owned()],
+        Some(list) => list.value.iter().map(|token| token.value.0.clone()).collect(),
     }
 }
 
 fn check_repeated(raw: &RawRoute, desk: &mut Desk<'_>) {
     let hosts = raw.hosts.iter().flat_map(|hosts| &hosts.value.0).map(|host| (&host.value.0, host.place));
     let methods = raw.methods.iter().flat_map(|methods| &methods.value.0).map(|method| (&method.value.0, method.place));
+    let upgrades = raw.upgrade.iter().flat_map(|upgrade| &upgrade.value).map(|token| (&token.value.0, token.place));
     let mut seen = HashSet::new();
-    for (word, place) in hosts.chain(methods) {
+    for (word, place) in hosts.chain(methods).chain(upgrades) {
         if !seen.insert(word) {
             desk.complain(Code::Repeated, place, format!("\"{word}\" is named twice"));
         }
@@ -267,6 +273,7 @@ fn settings(raw: &RawRoute, timeouts: &RawTimeouts, limits: &RawLimits) -> Vec<S
     inherit::note(&mut list, "query", raw.query.as_ref());
     list.extend(raw.action.as_ref().map(|action| Setting { key: action.key(), place: Some(action.place()) }));
     inherit::note(&mut list, "rewrite", raw.rewrite.as_ref());
+    inherit::note(&mut list, "upgrade", raw.upgrade.as_ref());
     inherit::note(&mut list, "request", raw.request.as_ref());
     inherit::note(&mut list, "response", raw.response.as_ref());
     list

@@ -10,6 +10,7 @@ pub mod observe;
 pub mod route;
 pub mod server;
 pub mod setting;
+pub mod tls;
 pub mod upstream;
 
 use super::code::Code;
@@ -22,6 +23,7 @@ use listener::Listener;
 use observe::{AccessLog, Admin};
 use route::Route;
 use server::{Defaults, Server};
+use tls::Tls;
 use upstream::Upstream;
 
 /// The sections of a configuration. The first column of the reference.
@@ -29,6 +31,7 @@ pub const SECTIONS: &[Described] = &[
     section("server", Shape::Table(Server::KEYS), "The process as a whole."),
     section("defaults", Shape::Table(Defaults::KEYS), "What listeners and routes inherit."),
     section("listeners", named(&Listener::SHAPE), "Where connections come in."),
+    Described { is_shown: false, ..section("tls", named(&Tls::SHAPE), "How listeners speak TLS.") },
     section("routes", named(&Route::SHAPE), "Which requests go where; the most specific one wins."),
     section("upstreams", named(&Upstream::SHAPE), "Where requests are sent to."),
     section(
@@ -41,10 +44,10 @@ pub const SECTIONS: &[Described] = &[
 
 /// Sections that are in the language and have no meaning yet, and how many names deep their tables lie.
 const LATER: &[(&str, usize)] =
-    &[("tls", 1), ("apis", 1), ("policies", 2), ("consumers", 1), ("plans", 1), ("usage", 0), ("tracing", 0)];
+    &[("apis", 1), ("policies", 2), ("consumers", 1), ("plans", 1), ("usage", 0), ("tracing", 0)];
 
 const fn section(name: &'static str, shape: Shape, meaning: &'static str) -> Described {
-    Described { name, shape, default: "", example: "", meaning, is_required: false, is_shown: false }
+    Described { name, shape, default: "", example: "", meaning, is_required: false, is_shown: true }
 }
 
 const fn named(shape: &'static Shape) -> Shape {
@@ -71,6 +74,8 @@ pub struct Raw {
     pub defaults: Defaults,
     /// `[listeners.*]` by name.
     pub listeners: Vec<Named<Listener>>,
+    /// `[tls.*]` by name.
+    pub tls: Vec<Named<Tls>>,
     /// `[routes.*]` by name.
     pub routes: Vec<Named<Route>>,
     /// `[upstreams.*]` by name.
@@ -95,6 +100,7 @@ pub fn read(documents: &[(FileId, DeTable<'_>)], desk: &mut Desk<'_>) -> Raw {
         server: single(parts.server, server::take_include, desk).unwrap_or_default(),
         defaults: single(parts.defaults, |_, _| (), desk).unwrap_or_default(),
         listeners: names(parts.listeners, desk),
+        tls: names(parts.tls, desk),
         routes: names(parts.routes, desk),
         upstreams: names(parts.upstreams, desk),
         admin: single(parts.admin, |_, _| (), desk),
@@ -108,6 +114,7 @@ struct Parts<'t> {
     server: Vec<Item<'t>>,
     defaults: Vec<Item<'t>>,
     listeners: Vec<Item<'t>>,
+    tls: Vec<Item<'t>>,
     routes: Vec<Item<'t>>,
     upstreams: Vec<Item<'t>>,
     admin: Vec<Item<'t>>,
@@ -120,6 +127,7 @@ impl<'t> Parts<'t> {
             "server" => self.server.push(item),
             "defaults" => self.defaults.push(item),
             "listeners" => self.listeners.push(item),
+            "tls" => self.tls.push(item),
             "routes" => self.routes.push(item),
             "upstreams" => self.upstreams.push(item),
             "admin" => self.admin.push(item),

@@ -8,7 +8,7 @@ use crate::plan::desk::Desk;
 use crate::plan::read::{At, AtLeastOne, Section, Table};
 use crate::plan::shape::{Described, Key};
 use crate::plan::source::Place;
-use crate::plan::value::field::{Fields, Method};
+use crate::plan::value::field::{Fields, Method, UpgradeToken};
 use crate::plan::value::host::HostPattern;
 use crate::plan::value::path::PathPattern;
 use crate::plan::value::pattern::{Parameters, Pattern};
@@ -45,6 +45,8 @@ const REQUEST: Key<Edits> =
     Key::new("request", "", "Edits of the request's fields on the way up: remove, then set, then add.");
 const RESPONSE: Key<Edits> =
     Key::new("response", "", "Edits of the answer's fields on the way down: remove, then set, then add.");
+const UPGRADE: Key<Vec<At<UpgradeToken>>> =
+    Key::new("upgrade", "[\"websocket\"]", "What a connection may be upgraded to, and nothing else; [] forbids all.");
 const TIMEOUTS: Key<Timeouts> =
     Key::new("timeouts", "(inherited)", "Timeouts here; each key beats upstream, listener and [defaults].");
 const LIMITS: Key<Limits> = Key::new("limits", "(inherited)", "Limits here; each key beats listener and [defaults].");
@@ -73,6 +75,8 @@ pub struct Route {
     pub action: Option<Action>,
     /// `rewrite` and where its key stands.
     pub rewrite: Option<At<Rewrite>>,
+    /// `upgrade`.
+    pub upgrade: Option<At<Vec<At<UpgradeToken>>>>,
     /// `request`.
     pub request: Option<At<Edits>>,
     /// `response`.
@@ -134,6 +138,7 @@ impl Section for Route {
         REDIRECT.describe(),
         RESPOND.describe(),
         REWRITE.describe(),
+        UPGRADE.describe(),
         REQUEST.describe(),
         RESPONSE.describe(),
         TIMEOUTS.describe(),
@@ -171,6 +176,7 @@ impl Section for Route {
             query: table.take(&QUERY, desk),
             action: read_action(table, desk),
             rewrite: table.take(&REWRITE, desk),
+            upgrade: table.take(&UPGRADE, desk),
             request: table.take(&REQUEST, desk),
             response: table.take(&RESPONSE, desk),
             timeouts: table.take(&TIMEOUTS, desk).map(|at| at.value).unwrap_or_default(),

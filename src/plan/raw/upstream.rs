@@ -5,18 +5,19 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::setting::UpstreamTimeouts;
-use crate::plan::Balance;
+use super::tls::UpstreamTls;
 use crate::plan::desk::Desk;
 use crate::plan::read::{At, AtLeastOne, Item, Section, Table, Value};
 use crate::plan::shape::{Described, Key, Shape};
 use crate::plan::value::address::EndpointUrl;
 use crate::plan::value::number::Count;
 use crate::plan::value::quantity::Timeout;
+use crate::plan::{Balance, ProxyProtocol, UpstreamProtocol};
 use crate::words::limits::WEIGHT_MAX;
 
 const ENDPOINTS: Key<AtLeastOne<Endpoint>> = Key::required(
     "endpoints",
-    "Where to connect: \"http://host:port\" or \"unix:/path\", or { url = …, weight = … }; names are resolved at load.",
+    "Where to connect: \"http://host:port\", \"https://host:port\" or \"unix:/path\", or { url = …, weight = … }; names are resolved at load.",
 )
 .example("[\"http://127.0.0.1:9000\", { url = \"unix:/run/app.sock\", weight = 2 }]");
 const BALANCE: Key<Balance> = Key::new(
@@ -27,6 +28,19 @@ const BALANCE: Key<Balance> = Key::new(
 const IDLE_CONNECTIONS: Key<Count<0, 1_000_000>> =
     Key::new("idle_connections", "128", "Idle connections kept by each worker, all endpoints together; 0 keeps none.");
 const IDLE_TIMEOUT: Key<Timeout> = Key::new("idle_timeout", "\"30s\"", "An idle connection is closed after this.");
+const PROTOCOL: Key<UpstreamProtocol> = Key::new(
+    "protocol",
+    "\"http/1.1\"",
+    "What is spoken: \"http/1.1\", \"h2\" (HTTP/2 to https endpoints) or \"h2c\" (HTTP/2 without TLS, by prior knowledge).",
+);
+const TLS: Key<UpstreamTls> =
+    Key::new("tls", "(the system's roots, the endpoint's host)", "How TLS is spoken to https endpoints.");
+const PROXY_PROTOCOL: Key<ProxyProtocol> = Key::new(
+    "proxy_protocol",
+    "(none)",
+    "Each connection begins with a PROXY header of this version, \"v1\" or \"v2\"; only with \"http/1.1\".",
+)
+.example("\"v2\"");
 const TIMEOUTS: Key<UpstreamTimeouts> = Key::new(
     "timeouts",
     "(inherited)",
@@ -46,6 +60,12 @@ pub struct Upstream {
     pub idle_connections: Option<At<Count<0, 1_000_000>>>,
     /// `idle_timeout`.
     pub idle_timeout: Option<At<Duration>>,
+    /// `protocol`.
+    pub protocol: Option<At<UpstreamProtocol>>,
+    /// `tls`.
+    pub tls: Option<At<UpstreamTls>>,
+    /// `proxy_protocol`.
+    pub proxy_protocol: Option<At<ProxyProtocol>>,
     /// `timeouts`.
     pub timeouts: UpstreamTimeouts,
 }
@@ -53,23 +73,23 @@ pub struct Upstream {
 impl Section for Upstream {
     const KEYS: &'static [Described] = &[
         ENDPOINTS.describe(),
+        PROTOCOL.describe(),
+        PROXY_PROTOCOL.describe(),
         BALANCE.describe(),
         IDLE_CONNECTIONS.describe(),
         IDLE_TIMEOUT.describe(),
+        TLS.describe(),
         TIMEOUTS.describe(),
     ];
     const LATER: &'static [&'static str] = &[
         DISCOVER,
-        "protocol",
         "concurrency",
         "health",
         "outlier",
         "breaker",
         "retry",
         "hedge",
-        "tls",
         "hash_by",
-        "proxy_protocol",
         "slow_start",
         "max_connections",
     ];
@@ -81,6 +101,9 @@ impl Section for Upstream {
             balance: table.take(&BALANCE, desk),
             idle_connections: table.take(&IDLE_CONNECTIONS, desk),
             idle_timeout: table.take(&IDLE_TIMEOUT, desk).map(|timeout| timeout.map(|timeout| timeout.0)),
+            protocol: table.take(&PROTOCOL, desk),
+            tls: table.take(&TLS, desk),
+            proxy_protocol: table.take(&PROXY_PROTOCOL, desk),
             timeouts: table.take(&TIMEOUTS, desk).map(|at| at.value).unwrap_or_default(),
         }
     }

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::host::{host_problem, split_port};
+use super::host::{host_problem, server_name, split_port};
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
-use crate::plan::read::{Item, Value, not_supported, text};
+use crate::plan::read::{Item, Value, text};
 use crate::plan::shape::Shape;
 
 /// Longest path of a Unix socket: `sockaddr_un` of Linux with its closing zero.
@@ -95,28 +95,26 @@ fn masked(address: IpAddr, length: u8) -> IpAddr {
 /// Where an endpoint is, as far as the text says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EndpointUrl {
-    /// `http://host:port`.
+    /// `http://host:port` or `https://host:port`.
     Http {
         /// A name, an IPv4 address, or an IPv6 address in brackets.
         host: String,
-        /// 80 when it is not written.
+        /// 80 when it is not written, 443 with TLS.
         port: u16,
         /// Host and port as they were written, in lower case.
         authority: String,
+        /// It is `https`.
+        is_tls: bool,
     },
     /// `unix:/path`.
     Unix(PathBuf),
 }
 
 impl Value for EndpointUrl {
-    const SHAPE: Shape = Shape::Text("^(http://[^/?#@\\s]+/?|unix:/.+)$");
+    const SHAPE: Shape = Shape::Text("^(https?://[^/?#@\\s]+/?|unix:/.+)$");
 
     fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
         let text = text(item, "an endpoint like \"http://10.0.0.1:8080\"", desk)?;
-        if text.starts_with("https://") {
-            not_supported(item.place, "an https:// endpoint", desk);
-            return None;
-        }
         let endpoint = match text.strip_prefix("unix:") {
             Some(path) => unix(path),
             None => http(text),
@@ -142,7 +140,11 @@ fn unix(path: &str) -> Result<EndpointUrl, &'static str> {
 }
 
 fn http(text: &str) -> Result<EndpointUrl, &'static str> {
-    let rest = text.strip_prefix("http://").ok_or("an endpoint begins with \"http://\" or \"unix:/\"")?;
+    let (rest, is_tls) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+        (Some(rest), _) => (rest, false),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => return Err("an endpoint begins with \"http://\", \"https://\" or \"unix:/\""),
+    };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {
         return Err("an endpoint has no path; say what the path becomes with \"rewrite\" on the route");
@@ -154,8 +156,12 @@ fn http(text: &str) -> Result<EndpointUrl, &'static str> {
     if let Some(hint) = host_problem(host) {
         return Err(hint);
     }
+    if is_tls && server_name(host).is_none() {
+        return Err("certificates are for names and IP addresses; this is neither");
+    }
     let authority = authority.to_ascii_lowercase();
-    Ok(EndpointUrl::Http { host: host.to_ascii_lowercase(), port: port.unwrap_or(80), authority })
+    let port = port.unwrap_or(if is_tls { 443 } else { 80 });
+    Ok(EndpointUrl::Http { host: host.to_ascii_lowercase(), port, authority, is_tls })
 }
 
 #[cfg(test)]

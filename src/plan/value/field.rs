@@ -145,6 +145,39 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_letter)
 }
 
+/// What a connection may be upgraded to: a token, with a version or without, in lower case.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct UpgradeToken(pub String);
+
+/// These change what Ringway itself speaks below the exchange: an upstream that took one would speak to the client past
+/// all that stands here.
+const OWN_UPGRADES: &[&str] = &["h2c", "h2", "http", "tls"];
+
+impl Value for UpgradeToken {
+    const SHAPE: Shape = Shape::Text("^[a-z0-9!#$%&'*+.^_`|~/-]+$");
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        let text = text(item, "a protocol like \"websocket\"", desk)?;
+        let (name, version) = text.split_once('/').map_or((text, None), |(name, version)| (name, Some(version)));
+        if !is_token(name) || version.is_some_and(|version| !is_token(version)) {
+            desk.complain(Code::BadToken, item.place, format!("\"{text}\" is not a protocol to upgrade to"))
+                .hint("a token like \"websocket\" (RFC 9110 7.8)");
+            return None;
+        }
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            desk.complain(Code::BadToken, item.place, format!("\"{text}\" is not in lower case"))
+                .suggest(Some(&text.to_ascii_lowercase()));
+            return None;
+        }
+        if OWN_UPGRADES.contains(&name) {
+            desk.complain(Code::BadChoice, item.place, format!("an upgrade to \"{text}\" is never forwarded"))
+                .hint("what is spoken to clients and upstreams is said by \"protocols\", \"protocol\" and \"tls\"");
+            return None;
+        }
+        Some(Self(text.to_owned()))
+    }
+}
+
 /// A table from field names to values.
 #[derive(Clone, Debug)]
 pub struct Fields<T>(pub Vec<(At<String>, At<T>)>);

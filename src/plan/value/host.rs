@@ -53,6 +53,32 @@ impl Value for Host {
     }
 }
 
+/// A host that a certificate can be for: a name, or an IP address without brackets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerName(pub String);
+
+impl Value for ServerName {
+    const SHAPE: Shape = Shape::Text("^[^*/\\s]+$");
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        let text = text(item, "a host or an IP address", desk)?;
+        let name = server_name(text);
+        if name.is_none() {
+            desk.complain(Code::BadHost, item.place, format!("\"{text}\" is nothing that a certificate is for"))
+                .hint("a host or an IP address, without scheme and port");
+        }
+        name.map(Self)
+    }
+}
+
+/// What certificates for `host` must be for: a name in lower case, or an IP address without brackets. `None` when TLS
+/// knows no such name.
+#[must_use]
+pub fn server_name(host: &str) -> Option<String> {
+    let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_ascii_lowercase();
+    rustls::pki_types::ServerName::try_from(name.as_str()).is_ok().then_some(name)
+}
+
 /// `"preserve"`, `"upstream"`, or a literal host with or without a port.
 impl Value for HostRewrite {
     const SHAPE: Shape = Shape::Any(&[Shape::Words(&["preserve", "upstream"]), Shape::Text("^[^*/\\s]+$")]);

@@ -1,10 +1,10 @@
 //! Words: choices from a closed list, the user's names, and plain text.
 
-use crate::plan::Balance;
 use crate::plan::code::Code;
 use crate::plan::desk::Desk;
 use crate::plan::read::{Item, Value, not_supported, text};
 use crate::plan::shape::Shape;
+use crate::plan::{Balance, Protocol, ProxyProtocol, TlsVersion, UpstreamProtocol};
 
 /// Any text that is not empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,6 +116,65 @@ impl Value for Balance {
     fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
         let position = choose(item, BALANCES, BALANCES_LATER, desk)?;
         Some(if position == 0 { Self::RoundRobin } else { Self::Weighted })
+    }
+}
+
+const PROTOCOLS: &[&str] = &["h2", "http/1.1"];
+
+impl Value for Protocol {
+    const SHAPE: Shape = Shape::Words(PROTOCOLS);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        choose(item, PROTOCOLS, &[], desk).map(|position| [Self::H2, Self::Http1][position])
+    }
+}
+
+const UPSTREAM_PROTOCOLS: &[&str] = &["http/1.1", "h2", "h2c"];
+
+impl Value for UpstreamProtocol {
+    const SHAPE: Shape = Shape::Words(UPSTREAM_PROTOCOLS);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        choose(item, UPSTREAM_PROTOCOLS, &[], desk).map(|position| [Self::Http1, Self::H2, Self::H2c][position])
+    }
+}
+
+const PROXY_VERSIONS: &[&str] = &["v1", "v2"];
+
+impl Value for ProxyProtocol {
+    const SHAPE: Shape = Shape::Words(PROXY_VERSIONS);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        choose(item, PROXY_VERSIONS, &[], desk).map(|position| [Self::V1, Self::V2][position])
+    }
+}
+
+const TLS_VERSIONS: &[&str] = &["1.2", "1.3"];
+
+impl Value for TlsVersion {
+    const SHAPE: Shape = Shape::Words(TLS_VERSIONS);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        choose(item, TLS_VERSIONS, &[], desk).map(|position| [Self::V12, Self::V13][position])
+    }
+}
+
+/// Whether clients must show a certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientAuth {
+    /// Those without one are refused.
+    Required,
+    /// Those without one are served too.
+    Optional,
+}
+
+const CLIENT_AUTHS: &[&str] = &["required", "optional"];
+
+impl Value for ClientAuth {
+    const SHAPE: Shape = Shape::Words(CLIENT_AUTHS);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        choose(item, CLIENT_AUTHS, &[], desk).map(|position| [Self::Required, Self::Optional][position])
     }
 }
 

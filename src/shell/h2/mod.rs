@@ -1,0 +1,7 @@
+//! HTTP/2, carried by hyperium `h2` over a stream of ours; exchanges see HTTP/1.1 bytes (see `wire`).
+
+pub mod adapter;
+pub mod answer;
+pub mod face;
+pub mod purse;
+pub mod request;
