@@ -4,19 +4,22 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Next, exchange, refuse};
+use super::h2::down::connection::Connection;
+use super::h2::down::face::Face;
 use super::io::{Io, Stream, Timer};
 use super::stage::{self, Exit};
 use super::wire::Wire;
 use super::work::Work;
-use crate::plan::{Listener, Timeouts};
+use crate::plan::{Listener, Protocol, Timeouts};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
+use crate::proto::h2::PREFACE;
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::ListenerId;
 use crate::words::limits;
@@ -76,8 +79,12 @@ pub struct Serve<I: Io>(Place<I>);
 enum Place<I: Io> {
     /// At rest: it may begin to speak until the deadline.
     Resting(Box<Downstream<I>>, Instant),
+    /// Fresh, where HTTP/2 is spoken too: what comes first decides, until the deadline.
+    Hearing(Box<Downstream<I>>, Instant),
     /// On a stage.
     Playing(stage::Stage<I>),
+    /// It speaks HTTP/2.
+    Sharing(Box<Connection<I>>),
     /// Gone.
     Left,
 }
@@ -101,7 +108,7 @@ impl<I: Io> Serve<I> {
     /// The task of a connection that has just come in.
     #[must_use]
     pub fn new(downstream: Box<Downstream<I>>) -> Self {
-        Self(Place::resting(downstream, |timeouts| timeouts.head))
+        Self(Place::first(downstream))
     }
 }
 
@@ -122,6 +129,20 @@ impl<I: Io> Future for Serve<I> {
                         return Poll::Pending;
                     }
                 },
+                Place::Hearing(mut downstream, deadline) => match downstream.poll_preface(cx, deadline) {
+                    Poll::Ready(protocol) => Place::heard(downstream, protocol),
+                    Poll::Pending => {
+                        self.0 = Place::Hearing(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
+                Place::Sharing(mut connection) => match connection.poll(cx) {
+                    Poll::Ready(()) => Place::Left,
+                    Poll::Pending => {
+                        self.0 = Place::Sharing(connection);
+                        return Poll::Pending;
+                    }
+                },
                 Place::Playing(mut stage) => match stage.poll(cx) {
                     Poll::Ready((downstream, next)) => {
                         downstream.core.give_stage(stage);
@@ -139,6 +160,36 @@ impl<I: Io> Future for Serve<I> {
 }
 
 impl<I: Io> Place<I> {
+    /// Where a connection begins: HTTP/2 without TLS is spoken by prior knowledge (RFC 9113 3.3), and only a listener
+    /// that speaks it looks for its preface.
+    fn first(downstream: Box<Downstream<I>>) -> Self {
+        let plan = downstream.core.plan();
+        let listener = &plan.listeners[downstream.listener.index()];
+        if !listener.protocols.contains(&Protocol::H2) {
+            return Self::resting(downstream, |timeouts| timeouts.head);
+        }
+        if !listener.protocols.contains(&Protocol::Http1) {
+            return Self::sharing(downstream);
+        }
+        let deadline = downstream.core.io.now().after(listener.timeouts.head);
+        Self::Hearing(downstream, deadline)
+    }
+
+    fn heard(mut downstream: Box<Downstream<I>>, protocol: Option<Protocol>) -> Self {
+        match protocol {
+            Some(Protocol::H2) => Self::sharing(downstream),
+            Some(Protocol::Http1) => Self::playing(downstream),
+            None => {
+                downstream.end();
+                Self::Left
+            }
+        }
+    }
+
+    fn sharing(downstream: Box<Downstream<I>>) -> Self {
+        Self::Sharing(Box::new(Connection::new(downstream)))
+    }
+
     /// At rest, for as long as `timeout` says of a listener's timeouts.
     fn resting(downstream: Box<Downstream<I>>, timeout: impl FnOnce(&Timeouts) -> Duration) -> Self {
         let deadline = {
@@ -193,6 +244,26 @@ impl<I: Io> Downstream<I> {
         }))
     }
 
+    /// A stream of a connection that has a place already; which connection's is told by [`Downstream::enter`].
+    pub fn of_stream(core: &Rc<Core<I>>, face: Face, listener: ListenerId, peer: SocketAddr) -> Box<Self> {
+        Box::new(Self {
+            core: Rc::clone(core),
+            stream: Wire::Face(Box::new(face)),
+            inbound: Buffer::default(),
+            body_in_head: 0,
+            ahead: Buffer::default(),
+            peer,
+            listener,
+            timer: core.io.timer(),
+            seat: core.side_seat(),
+        })
+    }
+
+    /// Says how to wake the connection's task when something happens to its core.
+    pub fn remember(&self, waker: &Waker) {
+        self.core.remember(self.seat, waker);
+    }
+
     /// Ready when `deadline` is over or the core cuts; otherwise the task will be woken for either.
     pub fn poll_expiry(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Expiry> {
         if self.core.phase() == Phase::Cutting {
@@ -217,6 +288,23 @@ impl<I: Io> Downstream<I> {
         })
     }
 
+    /// Ready when the first bytes tell HTTP/2's preface from a request of HTTP/1.1; `None` when there will be none.
+    fn poll_preface(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Option<Protocol>> {
+        loop {
+            let data = self.inbound.data();
+            let count = data.len().min(PREFACE.len());
+            if data[..count] != PREFACE[..count] {
+                return Poll::Ready(Some(Protocol::Http1));
+            }
+            if count == PREFACE.len() {
+                return Poll::Ready(Some(Protocol::H2));
+            }
+            if ready!(self.poll_bytes(cx, deadline, true)) != Read::Bytes {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
     /// Reads the rest of a head and parses it.
     async fn head(&mut self, work: &mut Work) -> Arrival {
         let plan = self.core.plan();
@@ -226,7 +314,10 @@ impl<I: Io> Downstream<I> {
         let mut seen = 0;
         loop {
             match parse::request(self.inbound.data(), seen, &limits, &mut work.request) {
-                Ok(Progress::Complete) => return Arrival::Head,
+                Ok(Progress::Complete) => {
+                    work.request.version = self.stream.version(work.request.version);
+                    return Arrival::Head;
+                }
                 Err(fault) => return Arrival::Refused(fault),
                 Ok(Progress::Partial) => {}
             }
@@ -301,7 +392,7 @@ impl<I: Io> Downstream<I> {
     }
 
     /// Gives back what the connection has.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         let buffers = &mut *self.core.buffers.borrow_mut();
         buffers.give(std::mem::take(&mut self.inbound));
         buffers.give(std::mem::take(&mut self.ahead));
@@ -310,7 +401,10 @@ impl<I: Io> Downstream<I> {
 
 impl<I: Io> Drop for Downstream<I> {
     fn drop(&mut self) {
-        self.core.leave(self.seat, self.listener, self.peer.ip().to_canonical());
+        match self.stream {
+            Wire::Face(_) => self.core.leave_side(self.seat),
+            _ => self.core.leave(self.seat, self.listener, self.peer.ip().to_canonical()),
+        }
     }
 }
 

@@ -311,7 +311,7 @@ pub fn connection_of(request: &RequestHead, must_close: bool) -> outgoing::Conne
     match (must_close, request.version) {
         (true, _) => outgoing::Connection::Close,
         (false, Version::Http10) => outgoing::Connection::KeepAlive,
-        (false, Version::Http11) => outgoing::Connection::Implied,
+        (false, Version::Http11 | Version::Http2) => outgoing::Connection::Implied,
     }
 }
 

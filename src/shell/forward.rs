@@ -305,7 +305,7 @@ async fn ask<I: Io>(
                 "101 to a request that asked for no upgrade",
             ));
         }
-        if work.request.version == Version::Http11 && interims < INTERIM_ANSWERS {
+        if work.request.version != Version::Http10 && interims < INTERIM_ANSWERS {
             interim(down, work, story, up, deadlines).await?;
         }
         up.buffer.consume(work.answer.bytes);

@@ -91,7 +91,7 @@ fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: Downwa
 fn framing(work: &Work) -> DownwardFraming {
     match (work.answer.body, work.request.version) {
         (AnswerBody::None | AnswerBody::Length(_), _) => DownwardFraming::AsAnnounced,
-        (_, Version::Http11) => DownwardFraming::Chunked,
+        (_, Version::Http11 | Version::Http2) => DownwardFraming::Chunked,
         // RFC 9112 6.1: no chunks for HTTP/1.0.
         (_, Version::Http10) => DownwardFraming::Close,
     }

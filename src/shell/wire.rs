@@ -9,12 +9,16 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::buffer::Buffer;
+use super::h2::down::face::Face;
 use super::io::Stream;
+use crate::proto::head::Version;
 
 /// A stream, downstream or upstream, as exchanges see it.
 pub enum Wire<S> {
     /// The bytes of the socket.
     Plain(S),
+    /// One stream of a client's HTTP/2 connection.
+    Face(Box<Face>),
 }
 
 /// Calls the same method of whatever is inside.
@@ -22,8 +26,29 @@ macro_rules! inside {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Plain($stream) => $call,
+            Wire::Face($stream) => $call,
         }
     };
+}
+
+impl<S: Stream> Wire<S> {
+    /// The version of what a client says, whose head said `head`: streams of HTTP/2 say 1.1 in their stead.
+    #[must_use]
+    pub fn version(&self, head: Version) -> Version {
+        match self {
+            Self::Plain(_) => head,
+            Self::Face(_) => Version::Http2,
+        }
+    }
+
+    /// True when the next piece of an answer should be small: what the client does not take is held in memory.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Face(face) => face.is_pressed(),
+        }
+    }
 }
 
 impl<S: Stream> Stream for Wire<S> {

@@ -113,6 +113,7 @@ async fn work(io: Uring, setup: Setup, driver: String, say: mpsc::Sender<io::Res
 /// `publish` stores the numbers that only the shell knows.
 pub async fn live<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(), publish: impl Fn()) {
     tick(core, doors, release_memory, publish).await;
+    core.dismiss_runners();
     core.serving().borrow_mut().clear();
     core.flush_log();
     core.serving().borrow_mut().publish();

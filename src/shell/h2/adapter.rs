@@ -12,10 +12,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::proto::h2::watch::{Abuse, Watch};
 use crate::shell::buffer::Buffer;
+use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::core::Core;
 use crate::shell::io::{Io, Stream};
 use crate::shell::wire::Wire;
+use crate::words::time::Instant;
 
 /// The end that `h2` owns.
 pub struct Adapter<I: Io>(Rc<RefCell<Pipe<I>>>);
@@ -27,7 +30,9 @@ pub struct Line<I: Io>(Rc<RefCell<Pipe<I>>>);
 /// written, and one in which frames gather meanwhile; then `h2` waits.
 struct Pipe<I: Io> {
     core: Rc<Core<I>>,
-    wire: Wire<I::Stream>,
+    carrier: Carrier<I>,
+    /// Over what a client sends.
+    watch: Option<Watch>,
     /// Received and not yet taken.
     inbound: Buffer,
     /// Where frames gather.
@@ -37,18 +42,44 @@ struct Pipe<I: Io> {
     is_sending: bool,
     /// Bytes that went either way since the last [`Line::take_progress`].
     progress: u64,
+    /// Buffers written since the last [`Line::take_written`].
+    written: u64,
+}
+
+/// Whose wire it is.
+enum Carrier<I: Io> {
+    /// A client's, with all that its connection is.
+    Client(Box<Downstream<I>>),
+    /// A connection to an upstream.
+    Upstream(Wire<I::Stream>),
 }
 
 /// Both ends of a pipe over `wire`. `received` is what was read from it before.
 pub fn connect<I: Io>(core: &Rc<Core<I>>, wire: Wire<I::Stream>, received: Buffer) -> (Adapter<I>, Line<I>) {
+    pipe(core, Carrier::Upstream(wire), received, None)
+}
+
+/// Both ends of a pipe over a client's connection, whose frames are watched.
+pub fn accept<I: Io>(mut client: Box<Downstream<I>>) -> (Adapter<I>, Line<I>) {
+    let core = Rc::clone(&client.core);
+    let received = std::mem::take(&mut client.inbound);
+    let watch = Watch::new(core.io.now());
+    pipe(&core, Carrier::Client(client), received, Some(watch))
+}
+
+fn pipe<I: Io>(
+    core: &Rc<Core<I>>, carrier: Carrier<I>, received: Buffer, watch: Option<Watch>,
+) -> (Adapter<I>, Line<I>) {
     let pipe = Rc::new(RefCell::new(Pipe {
         core: Rc::clone(core),
-        wire,
+        carrier,
+        watch,
         inbound: received,
         outbound: Buffer::default(),
         sending: Buffer::default(),
         is_sending: false,
         progress: 0,
+        written: 0,
     }));
     (Adapter(Rc::clone(&pipe)), Line(pipe))
 }
@@ -73,21 +104,85 @@ impl<I: Io> Line<I> {
     #[must_use]
     pub fn take_progress(&self) -> u64 {
         let pipe = &mut *self.0.borrow_mut();
-        std::mem::take(&mut pipe.progress) + pipe.wire.take_progress()
+        std::mem::take(&mut pipe.progress) + pipe.wire().take_progress()
     }
 
     /// Ends both directions at once.
     pub fn abort(&self) {
-        self.0.borrow_mut().wire.abort();
+        self.0.borrow_mut().wire().abort();
+    }
+
+    /// Buffers written since the last call: progress that only a peer that reads can make.
+    #[must_use]
+    pub fn take_written(&self) -> u64 {
+        std::mem::take(&mut self.0.borrow_mut().written)
+    }
+
+    /// What the client has done that ends its connection.
+    #[must_use]
+    pub fn abuse(&self) -> Option<Abuse> {
+        self.0.borrow().watch.as_ref().and_then(Watch::abuse)
+    }
+
+    /// Lets the client's next header blocks pass; true when some wait.
+    #[must_use]
+    pub fn next_turn(&self) -> bool {
+        self.0.borrow_mut().watch.as_mut().is_some_and(Watch::next_turn)
+    }
+
+    /// Since when the client has owed the rest of what it began.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.0.borrow().watch.as_ref().and_then(Watch::waits_since)
+    }
+
+    /// As [`Downstream::poll_expiry`] of the client; the task is woken when something happens to its core, too.
+    pub fn poll_expiry(&self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Expiry> {
+        let pipe = &mut *self.0.borrow_mut();
+        match &mut pipe.carrier {
+            Carrier::Client(client) => {
+                client.remember(cx.waker());
+                client.poll_expiry(cx, deadline)
+            }
+            Carrier::Upstream(_) => Poll::Pending,
+        }
+    }
+
+    /// Reads and drops what still comes, `left` bytes at most. Ready when the peer has ended, or sent more.
+    pub fn poll_drain(&self, cx: &mut Context<'_>, left: &mut usize) -> Poll<()> {
+        let pipe = &mut *self.0.borrow_mut();
+        loop {
+            let mut buffer = pipe.core.buffers.borrow_mut().standard();
+            let read = pipe.wire().poll_read(cx, &mut buffer);
+            let count = buffer.len();
+            pipe.core.buffers.borrow_mut().give(buffer);
+            match ready!(read) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) if count >= *left => return Poll::Ready(()),
+                Ok(_) => *left -= count,
+            }
+        }
     }
 }
 
 impl<I: Io> Pipe<I> {
+    fn wire(&mut self) -> &mut Wire<I::Stream> {
+        match &mut self.carrier {
+            Carrier::Client(client) => &mut client.stream,
+            Carrier::Upstream(wire) => wire,
+        }
+    }
+
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.is_sending {
-                let sent = ready!(self.wire.poll_write(cx, &mut self.sending));
+                let wire = match &mut self.carrier {
+                    Carrier::Client(client) => &mut client.stream,
+                    Carrier::Upstream(wire) => wire,
+                };
+                let sent = ready!(wire.poll_write(cx, &mut self.sending));
                 self.is_sending = false;
+                self.written += 1;
                 self.core.buffers.borrow_mut().give(std::mem::take(&mut self.sending));
                 sent?;
             }
@@ -116,12 +211,15 @@ impl<I: Io> Pipe<I> {
         let count = bytes.len().min(self.outbound.room());
         let fits = self.outbound.append(&bytes[..count]);
         debug_assert!(fits, "the room was measured");
+        if let Some(watch) = &mut self.watch {
+            watch.send(&bytes[..count], self.core.io.now());
+        }
         Poll::Ready(Ok(count))
     }
 
     fn poll_take(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.inbound.is_empty() {
-            if self.wire.poll_readable(cx).is_pending() {
+            if self.wire().poll_readable(cx).is_pending() {
                 self.rest();
                 return Poll::Pending;
             }
@@ -129,17 +227,30 @@ impl<I: Io> Pipe<I> {
                 self.inbound = self.core.buffers.borrow_mut().standard();
             }
             self.inbound.clear();
-            match self.wire.poll_read(cx, &mut self.inbound) {
+            let wire = match &mut self.carrier {
+                Carrier::Client(client) => &mut client.stream,
+                Carrier::Upstream(wire) => wire,
+            };
+            match wire.poll_read(cx, &mut self.inbound) {
                 Poll::Pending => {
                     self.rest();
                     return Poll::Pending;
                 }
                 Poll::Ready(read) => {
-                    read?;
+                    if read? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
                 }
             }
         }
-        let count = self.inbound.len().min(into.remaining());
+        let mut count = self.inbound.len().min(into.remaining());
+        if let Some(watch) = &mut self.watch {
+            count = watch.receive(&self.inbound.data()[..count], self.core.io.now());
+            // The turn is over, or the connection is: its task knows. None would be the end.
+            if count == 0 {
+                return Poll::Pending;
+            }
+        }
         into.put_slice(&self.inbound.data()[..count]);
         self.inbound.consume(count);
         Poll::Ready(Ok(()))
@@ -182,7 +293,7 @@ impl<I: Io> AsyncWrite for Adapter<I> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let pipe = &mut *self.0.borrow_mut();
         ready!(pipe.poll_send(cx))?;
-        pipe.wire.shut_write();
+        pipe.wire().shut_write();
         Poll::Ready(Ok(()))
     }
 }

@@ -1,7 +1,4 @@
 //! HTTP/2, carried by hyperium `h2` over a stream of ours; exchanges see HTTP/1.1 bytes (see `wire`).
 
 pub mod adapter;
-pub mod answer;
-pub mod face;
-pub mod purse;
-pub mod request;
+pub mod down;

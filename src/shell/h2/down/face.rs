@@ -35,6 +35,10 @@ pub struct Face {
     /// Our direction is over, and nothing more of the request is wanted.
     is_shut: bool,
     progress: u64,
+    /// What the request's head counts for in the purse.
+    long_head: usize,
+    /// It counts as a stream of its purse.
+    is_live: bool,
     head: AnswerHead,
     chunks: Decoder,
 }
@@ -120,16 +124,23 @@ impl Face {
             is_gone: false,
             is_shut: false,
             progress: 0,
+            long_head: 0,
+            is_live: false,
             head: AnswerHead::default(),
             chunks: Decoder::default(),
         }
     }
 
-    /// Begins with a stream whose request's head was read. [`Face::end`] came before.
+    /// Begins with a stream whose request's head was written elsewhere, in a buffer that `purse` counts as `long_head`.
+    /// [`Face::end`] came before.
     pub fn begin(
-        &mut self, purse: &Rc<Purse>, stream: RecvStream, respond: SendResponse<Piece>, intake: Intake, to_head: bool,
+        &mut self, purse: &Rc<Purse>, (stream, respond): (RecvStream, SendResponse<Piece>), intake: Intake,
+        to_head: bool, long_head: usize,
     ) {
         self.purse = Rc::clone(purse);
+        self.purse.begin();
+        self.is_live = true;
+        self.long_head = long_head;
         let request = &mut self.request;
         request.is_over = intake == Intake::Nothing;
         request.intake = intake;
@@ -149,6 +160,10 @@ impl Face {
         }
         self.purse.pool.borrow_mut().give(std::mem::take(&mut self.answer.held));
         self.purse.wait(&mut self.answer.counted, 0);
+        self.purse.give_long_head(std::mem::take(&mut self.long_head));
+        if std::mem::take(&mut self.is_live) {
+            self.purse.end();
+        }
         (self.answer.is_writing, self.answer.is_last) = (false, false);
         let request = &mut self.request;
         request.stream = None;

@@ -20,6 +20,10 @@ pub struct Purse {
     waiting: Cell<usize>,
     /// Storage of request heads that are longer than usual.
     long_heads: Cell<usize>,
+    /// Streams that are being served.
+    live: Cell<u32>,
+    /// The connection, which waits for the last of them.
+    last: Cell<Option<Waker>>,
     /// Streams that wait for `queued` to fall.
     wakers: RefCell<Vec<Waker>>,
 }
@@ -52,8 +56,40 @@ impl Purse {
             queued: Cell::new(0),
             waiting: Cell::new(0),
             long_heads: Cell::new(0),
+            live: Cell::new(0),
+            last: Cell::new(None),
             wakers: RefCell::default(),
         })
+    }
+
+    /// Streams that are being served: also those that were reset, until their work is cancelled.
+    #[must_use]
+    pub fn live(&self) -> u32 {
+        self.live.get()
+    }
+
+    /// A stream begins to be served.
+    pub fn begin(&self) {
+        self.live.set(self.live.get() + 1);
+    }
+
+    /// A stream is served no more.
+    pub fn end(&self) {
+        self.live.set(self.live.get() - 1);
+        if self.live.get() == 0
+            && let Some(waker) = self.last.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Ready when no stream is being served.
+    pub fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.live.get() == 0 {
+            return Poll::Ready(());
+        }
+        self.last.set(Some(cx.waker().clone()));
+        Poll::Pending
     }
 
     /// How many bytes `h2` may be given now, at least one; otherwise the task will be woken.
