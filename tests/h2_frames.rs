@@ -24,6 +24,8 @@ use cases::CHAPTERS;
 use origin::Echo;
 use peer::Target;
 
+use crate::support::{Gateway, PATIENCE};
+
 /// The RFCs that cases come from, and the number of the last chapter of each.
 const RFCS: &[(u32, u32)] = &[(7541, 7), (8441, 9), (9110, 19), (9113, 12), (9218, 16)];
 
@@ -73,17 +75,40 @@ fn play(chapter: &[case::Case], target: &Target, echo: &Echo) -> Vec<String> {
     failures
 }
 
+/// A gateway that speaks HTTP/2 alone on its listener, and forwards everything.
+fn gateway(echo: &Echo, listener: &str) -> Gateway {
+    Gateway::start(&format!(
+        "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocols = [\"h2\"]\n{listener}\n\
+         [upstreams.origin]\nendpoints = [\"{}\"]\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n",
+        echo.origin.endpoint()
+    ))
+}
+
+#[test]
+fn every_case_holds_in_clear_text() {
+    let echo = Echo::on((Ipv4Addr::LOCALHOST, 0).into());
+    let gateway = gateway(&echo, "");
+    all_hold(&Target { address: gateway.address(), tls: None, patience: patience() }, &echo);
+}
+
+fn all_hold(target: &Target, echo: &Echo) {
+    let failures: Vec<String> = CHAPTERS.iter().flat_map(|(_, cases)| play(cases, target, echo)).collect();
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// How long to wait for what must come. Whoever makes cases fail on purpose makes it short.
+fn patience() -> Duration {
+    std::env::var("H2_PATIENCE_MS").ok().map_or(PATIENCE, |text| Duration::from_millis(text.parse().expect("a number")))
+}
+
 #[test]
 #[ignore = "needs a server at H2_TARGET that forwards to H2_ORIGIN"]
 fn the_cases_of_another_server() {
     let address = |name: &str| -> Option<SocketAddr> {
         std::env::var(name).ok().map(|text| text.parse().expect("an address with a port"))
     };
-    let target = Target {
-        address: address("H2_TARGET").expect("H2_TARGET names a server"),
-        tls: None,
-        patience: Duration::from_secs(1),
-    };
+    let target =
+        Target { address: address("H2_TARGET").expect("H2_TARGET names a server"), tls: None, patience: patience() };
     let echo = Echo::on(address("H2_ORIGIN").unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into()));
     let only = std::env::var("H2_CHAPTER").ok();
     for (name, cases) in CHAPTERS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {

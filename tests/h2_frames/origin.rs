@@ -16,7 +16,7 @@ const SAID_BACK_BYTES: usize = 1_000;
 
 /// The origin and what it saw whole.
 pub struct Echo {
-    _origin: Origin,
+    pub origin: Origin,
     arrived: Arc<Watched<Vec<String>>>,
 }
 
@@ -25,7 +25,7 @@ impl Echo {
     pub fn on(address: SocketAddr) -> Self {
         let arrived = Arc::new(Watched::<Vec<String>>::default());
         let seen = Arc::clone(&arrived);
-        Self { _origin: Origin::playing_on(address, move |connection| serve(connection, &seen)), arrived }
+        Self { origin: Origin::playing_on(address, move |connection| serve(connection, &seen)), arrived }
     }
 
     /// Requests that arrived whole since the last call, those for [`ALIVE`] apart.

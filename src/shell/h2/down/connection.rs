@@ -1,14 +1,14 @@
 //! A client's HTTP/2 connection: one task drives its frames, opens its streams, and ends politely (RFC 9113 6.8).
 
+use h2::server::{self, Builder, Handshake, SendResponse};
+use h2::{Reason, RecvStream};
+use http::request::Parts;
+use http::{Method, Request};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use h2::server::{self, Builder, Handshake, SendResponse};
-use h2::{Reason, RecvStream};
-use http::request::Parts;
-use http::{Method, Request};
 
 use super::purse::{Piece, Purse};
 use super::request::{self, Intake};
@@ -119,7 +119,8 @@ impl<I: Io> Connection<I> {
                 Place::Leaving(connection, since) => ready!(self.poll_leaving(cx, connection, since)),
                 Place::Ending(connection, until) => ready!(self.poll_ending(cx, connection, until)),
                 Place::Lingering(until, mut left) => {
-                    if self.line.poll_drain(cx, &mut left).is_pending() && self.line.poll_expiry(cx, until).is_pending() {
+                    if self.line.poll_drain(cx, &mut left).is_pending() && self.line.poll_expiry(cx, until).is_pending()
+                    {
                         self.place = Place::Lingering(until, left);
                         return Poll::Pending;
                     }
