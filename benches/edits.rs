@@ -53,6 +53,7 @@ fn head_up(bencher: Bencher<'_, '_>, is_edited: bool) {
         scheme: "http",
         id: b"0198c3a4-7d9e-7b1c-9f11-2f0e9a8b7c6d",
         traceparent: b"",
+        upgrade: b"",
         edits: &edits,
         fill: &|_, out| out.extend_from_slice(b"all"),
     };

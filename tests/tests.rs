@@ -50,10 +50,16 @@ mod pooling;
 mod routes;
 /// The whole gateway in virtual time, by the seed.
 mod simulation;
+/// Event streams and bodies without an announced end: each piece arrives before the next is sent.
+mod streams;
 /// The sources keep the architecture.
 mod tidy;
 /// Each deadline ends what it bounds.
 mod timeouts;
+/// Handshakes, records and ends of TLS, on both sides.
+mod tls;
+/// Connections that become WebSockets: who may, and that their bytes go through whole or visibly not.
+mod upgrade;
 
 /// Why a request goes where it goes, as `explain` tells it, is where it goes.
 mod explain;

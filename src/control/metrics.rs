@@ -138,6 +138,8 @@ const ROW_METRICS: &[RowMetric] = &[
     ("ringway_accept_pauses_total", "counter", "Pauses of accepting for want of descriptors or memory.", |row| {
         &row.accept_pauses
     }),
+    ("ringway_tunnels", "gauge", "Connections switched to another protocol, open now.", |row| &row.tunnels),
+    ("ringway_tunnels_opened_total", "counter", "Connections switched to another protocol.", |row| &row.tunnels_opened),
     ("ringway_upstream_connects_total", "counter", "Connections made to upstreams.", |row| &row.connects),
     ("ringway_upstream_idle_connections", "gauge", "Connections to upstreams kept for reuse.", |row| &row.idle),
     ("ringway_panics_total", "counter", "Panics, each of which cost one connection.", |row| &row.panics),
@@ -150,6 +152,11 @@ fn workers(page: &mut Page, cores: &Cores) {
         for core in cores.iter() {
             page.sample(name, &[("worker", &core.link.core.index())], Row::load(cell(&core.link.row)));
         }
+    }
+    page.counter("ringway_tunnel_bytes_total", "Bytes that went through tunnels.");
+    for (position, direction) in ["up", "down"].iter().enumerate() {
+        let bytes = cores.iter().map(|core| Row::load(&core.link.row.tunnel_bytes[position])).sum::<u64>();
+        page.sample("ringway_tunnel_bytes_total", &[("direction", direction)], bytes);
     }
     page.counter("ringway_retries_total", "Requests sent again to an upstream, by reason.");
     for (position, reason) in Reason::ALL.iter().enumerate() {

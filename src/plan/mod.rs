@@ -238,6 +238,9 @@ pub struct Forward {
     pub rewrite: Rewrite,
     /// What a connection may be upgraded to (RFC 9110 7.8), in lower case.
     pub upgrade: Vec<String>,
+    /// The route sets `timeouts.request` itself: it means event streams (`text/event-stream`) too, which otherwise may
+    /// go on for ever.
+    pub bounds_events: bool,
 }
 
 /// `rewrite`: each part is absent where the request's own is kept.

@@ -36,6 +36,8 @@ pub struct Upward<'a> {
     pub id: &'a [u8],
     /// A `traceparent` to add; empty when the request has a good one of its own.
     pub traceparent: &'a [u8],
+    /// The protocol to ask for (RFC 9110 7.8); empty for none.
+    pub upgrade: &'a [u8],
     /// The route's edits.
     pub edits: &'a FieldEdits,
     /// Fills the edits' templates.
@@ -77,7 +79,9 @@ impl Upward<'_> {
         if self.head.body == RequestBody::Chunked {
             out.extend_from_slice(b"transfer-encoding: chunked\r\n");
         }
-        if self.head.accepts_trailers {
+        if !self.upgrade.is_empty() {
+            write_upgrade(out, self.upgrade);
+        } else if self.head.accepts_trailers {
             // RFC 9110 10.1.4: TE is connection-specific, so it is nominated.
             out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
         }
@@ -158,6 +162,8 @@ pub struct Downward<'a> {
     pub id: &'a [u8],
     /// What `Connection` says.
     pub connection: Connection,
+    /// The protocol that the connection switches to; empty for none.
+    pub upgrade: &'a [u8],
     /// The route's edits.
     pub edits: &'a FieldEdits,
     /// Fills the edits' templates.
@@ -210,6 +216,7 @@ impl Downward<'_> {
             put(out, &[b"x-request-id: ", self.id, b"\r\n"]);
         }
         out.extend_from_slice(self.connection.line());
+        write_upgrade(out, self.upgrade);
         write_edits(out, self.edits, self.fill);
         out.extend_from_slice(b"\r\n");
     }
@@ -223,6 +230,13 @@ impl Downward<'_> {
         };
         let passes = !line.hop || line.known == Known::ContentLength;
         passes && !is_ours && !touches(self.edits, line.name.of(self.bytes))
+    }
+}
+
+/// RFC 9110 7.8: `Upgrade` is connection-specific too, so it is nominated.
+fn write_upgrade(out: &mut Vec<u8>, protocol: &[u8]) {
+    if !protocol.is_empty() {
+        put(out, &[b"connection: upgrade\r\nupgrade: ", protocol, b"\r\n"]);
     }
 }
 

@@ -7,3 +7,4 @@ pub mod h2;
 pub mod head;
 mod known;
 pub mod path;
+pub mod upgrade;

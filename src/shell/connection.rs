@@ -10,11 +10,13 @@ use std::time::Duration;
 use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
-use super::exchange::{Next, exchange, refuse};
+use super::exchange::{Ended, Next, exchange, refuse};
+use super::greeting::{self, Greeting};
 use super::h2::down::connection::Connection;
 use super::h2::down::face::Face;
 use super::io::{Io, Stream, Timer};
 use super::stage::{self, Exit};
+use super::tunnel::Tunnel;
 use super::wire::Wire;
 use super::work::Work;
 use crate::plan::{Listener, Protocol, Timeouts};
@@ -77,6 +79,8 @@ pub struct Serve<I: Io>(Place<I>);
 
 /// Where a connection is.
 enum Place<I: Io> {
+    /// Shaking hands, until the deadline.
+    Greeting(Box<Downstream<I>>, Instant),
     /// At rest: it may begin to speak until the deadline.
     Resting(Box<Downstream<I>>, Instant),
     /// Fresh, where HTTP/2 is spoken too: what comes first decides, until the deadline.
@@ -85,6 +89,8 @@ enum Place<I: Io> {
     Playing(stage::Stage<I>),
     /// It speaks HTTP/2.
     Sharing(Box<Connection<I>>),
+    /// It carries another protocol, to its end.
+    Tunnelling(Box<Tunnel<I>>),
     /// Gone.
     Left,
 }
@@ -93,7 +99,12 @@ enum Place<I: Io> {
 pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     let mut work = downstream.core.buffers.borrow_mut().work();
     let next = match downstream.head(&mut work).await {
-        Arrival::Head => exchange(&mut downstream, &mut work).await,
+        Arrival::Head => match exchange(&mut downstream, &mut work).await {
+            Ended::Http(next) => next,
+            Ended::Switched(story, in_flight) => {
+                return Exit::Tunnel(Box::new(Tunnel::new(downstream, work, *story, in_flight)));
+            }
+        },
         Arrival::Refused(fault) => refuse(&mut downstream, &mut work, fault).await,
         Arrival::Over => Next::Close,
     };
@@ -101,14 +112,18 @@ pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
     if next == Next::Linger {
         downstream.linger().await;
     }
-    (downstream, next)
+    Exit::Http(downstream, next)
 }
 
 impl<I: Io> Serve<I> {
     /// The task of a connection that has just come in.
     #[must_use]
     pub fn new(downstream: Box<Downstream<I>>) -> Self {
-        Self(Place::first(downstream))
+        let deadline = downstream.core.io.now().after(limits::TLS_ACCEPT_TIME);
+        Self(match downstream.stream {
+            Wire::Plain(_) | Wire::Face(_) => Place::first(downstream),
+            Wire::Tls(_) => Place::Greeting(downstream, deadline),
+        })
     }
 }
 
@@ -118,6 +133,13 @@ impl<I: Io> Future for Serve<I> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.0 = match std::mem::replace(&mut self.0, Place::Left) {
+                Place::Greeting(mut downstream, deadline) => match greeting::poll(&mut downstream, cx, deadline) {
+                    Poll::Ready(greeting) => Place::greeted(downstream, greeting),
+                    Poll::Pending => {
+                        self.0 = Place::Greeting(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
                 Place::Resting(mut downstream, deadline) => match downstream.poll_first_bytes(cx, deadline) {
                     Poll::Ready(true) => Place::playing(downstream),
                     Poll::Ready(false) => {
@@ -144,15 +166,26 @@ impl<I: Io> Future for Serve<I> {
                     }
                 },
                 Place::Playing(mut stage) => match stage.poll(cx) {
-                    Poll::Ready((downstream, next)) => {
+                    Poll::Ready(Exit::Http(downstream, next)) => {
                         downstream.core.give_stage(stage);
                         Place::after(downstream, next)
+                    }
+                    Poll::Ready(Exit::Tunnel(tunnel)) => {
+                        tunnel.core().give_stage(stage);
+                        Place::Tunnelling(tunnel)
                     }
                     Poll::Pending => {
                         self.0 = Place::Playing(stage);
                         return Poll::Pending;
                     }
                 },
+                Place::Tunnelling(mut tunnel) => {
+                    if tunnel.poll(cx).is_pending() {
+                        self.0 = Place::Tunnelling(tunnel);
+                        return Poll::Pending;
+                    }
+                    Place::Left
+                }
                 Place::Left => return Poll::Ready(()),
             };
         }
@@ -197,6 +230,18 @@ impl<I: Io> Place<I> {
             downstream.core.io.now().after(timeout(&plan.listeners[downstream.listener.index()].timeouts))
         };
         Self::Resting(downstream, deadline)
+    }
+
+    /// Where a connection goes whose handshake is over.
+    fn greeted(mut downstream: Box<Downstream<I>>, greeting: Greeting) -> Self {
+        match greeting {
+            Greeting::Http1 => Self::resting(downstream, |timeouts| timeouts.head),
+            Greeting::H2 => Self::sharing(downstream),
+            Greeting::Over => {
+                downstream.end();
+                Self::Left
+            }
+        }
     }
 
     fn playing(downstream: Box<Downstream<I>>) -> Self {
@@ -257,6 +302,11 @@ impl<I: Io> Downstream<I> {
             timer: core.io.timer(),
             seat: core.side_seat(),
         })
+    }
+
+    /// The connection's place in its core.
+    pub const fn seat(&self) -> Seat {
+        self.seat
     }
 
     /// Says how to wake the connection's task when something happens to its core.

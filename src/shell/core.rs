@@ -13,6 +13,8 @@ use super::keyring::SharedKeyring;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::{Serving, SharedServing};
 use super::stage::Stage;
+use super::tls::desk::Desk;
+use super::tunnels::{Through, Tunnels};
 use super::work::Drafts;
 use crate::proto::h1::encode::{DATE_BYTES, date};
 use crate::words::fault::Kind;
@@ -43,6 +45,8 @@ pub struct Core<I: Io> {
     pub buffers: Rc<RefCell<Buffers>>,
     /// Where heads are drafted.
     pub drafts: RefCell<Drafts>,
+    /// What its TLS connections share.
+    pub desk: Rc<Desk>,
     serving: RefCell<SharedServing<I>>,
     plan: RefCell<Rc<SharedPlan>>,
     keyring: RefCell<SharedKeyring>,
@@ -54,6 +58,7 @@ pub struct Core<I: Io> {
     in_flight: Cell<u64>,
     stages: RefCell<Spares<Stage<I>>>,
     runners: RefCell<Spares<Runner<I>>>,
+    tunnels: RefCell<Tunnels>,
 }
 
 /// Spare stages kept.
@@ -89,7 +94,7 @@ impl Connections {
 /// A connection's place in its core, until [`Core::leave`]. It does not give itself back: that would take a copy of all
 /// that its connection knows already.
 #[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seat(u32);
 
 impl<I: Io> Core<I> {
@@ -102,6 +107,7 @@ impl<I: Io> Core<I> {
             id,
             buffers: Rc::default(),
             drafts: RefCell::default(),
+            desk: Desk::new(SharedLink::clone(&link)),
             serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
                 SharedPlan::clone(&plan),
                 SharedLink::clone(&link),
@@ -117,6 +123,7 @@ impl<I: Io> Core<I> {
             in_flight: Cell::new(0),
             stages: RefCell::default(),
             runners: RefCell::default(),
+            tunnels: RefCell::default(),
         })
     }
 
@@ -136,7 +143,22 @@ impl<I: Io> Core<I> {
         let next = self.serving.borrow().borrow_mut().succeed(SharedPlan::clone(&plan));
         self.serving.borrow().borrow_mut().publish();
         self.serving.replace(Rc::new(RefCell::new(next)));
+        let ended = self.tunnels.borrow_mut().adopt(&plan);
         self.plan.replace(Rc::new(plan));
+        ended.into_iter().for_each(|seat| self.wake(seat));
+    }
+
+    /// A tunnel begins at `seat` through the route of this name.
+    pub fn begin_tunnel(&self, route: &str, seat: Seat) -> Rc<Through> {
+        Row::add(&self.link.row.tunnels_opened, 1);
+        Row::add(&self.link.row.tunnels, 1);
+        self.tunnels.borrow_mut().begin(route, seat, &self.plan())
+    }
+
+    /// The tunnel at `seat` is over.
+    pub fn end_tunnel(&self, route: &str, through: &Through, seat: Seat) {
+        Row::store(&self.link.row.tunnels, Row::load(&self.link.row.tunnels).saturating_sub(1));
+        self.tunnels.borrow_mut().end(route, through, seat);
     }
 
     /// The TLS configurations of now; a handshake keeps the one that it began with.
@@ -146,6 +168,7 @@ impl<I: Io> Core<I> {
 
     /// Speaks TLS by `keyring` from the next handshake on.
     pub fn set_keyring(&self, keyring: SharedKeyring) {
+        self.serving().borrow_mut().keyring = SharedKeyring::clone(&keyring);
         self.keyring.replace(keyring);
     }
 
@@ -267,7 +290,10 @@ impl<I: Io> Core<I> {
     /// Frees the buffers, workspaces, stages and runners that were not needed since the last call, and says how many
     /// those are.
     pub fn trim(&self) -> usize {
-        self.buffers.borrow_mut().trim() + self.stages.borrow_mut().trim() + self.runners.borrow_mut().trim()
+        self.buffers.borrow_mut().trim()
+            + self.stages.borrow_mut().trim()
+            + self.runners.borrow_mut().trim()
+            + self.desk.trim()
     }
 
     /// `Date` of now (RFC 9110 6.6.1), formatted once a second.
@@ -308,6 +334,11 @@ impl<I: Io> Core<I> {
     pub fn exchange_ends(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         Row::store(&self.link.row.in_flight, self.in_flight.get());
+    }
+
+    fn wake(&self, seat: Seat) {
+        let waker = self.connections.borrow().wakers[seat.0 as usize].clone();
+        waker.iter().for_each(Waker::wake_by_ref);
     }
 
     fn wake_all(&self) {

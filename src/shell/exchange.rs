@@ -14,6 +14,7 @@ use super::local;
 use super::mail::SharedPlan;
 use super::record::Record;
 use super::serving::SharedServing;
+use super::tunnel::Switched;
 use super::work::{Facts, Work};
 use crate::plan::router::{Captures, Outcome, Subject};
 use crate::plan::{Action, Plan, Route};
@@ -21,6 +22,7 @@ use crate::policy::client::{self, Client};
 use crate::policy::{identity, outgoing};
 use crate::proto::head::{Known, Method, RequestBody, RequestHead, TargetForm, Version};
 use crate::proto::path;
+use crate::proto::upgrade::{self, Asked};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::{ListenerId, RouteId};
 use crate::words::limits::{DRAIN_BYTES, VIA_REPEATS};
@@ -49,6 +51,16 @@ pub struct Story<I: Io> {
     pub record: Record,
     /// Set when the connection must not be used again.
     pub must_close: Cell<bool>,
+    /// Set when the answer switches the connection to another protocol.
+    pub switched: Option<Box<Switched<I>>>,
+}
+
+/// How an exchange has ended.
+pub enum Ended<I: Io> {
+    /// As HTTP.
+    Http(Next),
+    /// The connection goes on as a tunnel.
+    Switched(Box<Story<I>>, InFlight<I>),
 }
 
 /// A request whose route was found.
@@ -70,14 +82,17 @@ impl Admitted {
 }
 
 /// Runs the exchange whose head was just read into `work`.
-pub async fn exchange<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Next {
+pub async fn exchange<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Ended<I> {
     let core = Rc::clone(&down.core);
-    let _in_flight = InFlight::begin(&core);
+    let in_flight = InFlight::begin(&core);
     let mut story = begin(down, work);
     let next = tell(down, work, &mut story).await;
+    if story.switched.is_some() {
+        return Ended::Switched(Box::new(story), in_flight);
+    }
     story.record.end(down, work, &story.serving, &story.plan);
     consume(down, work);
-    next
+    Ended::Http(next)
 }
 
 /// Answers a head that could not be read.
@@ -138,7 +153,8 @@ fn begin<I: Io>(down: &mut Downstream<I>, work: &mut Work) -> Story<I> {
     };
     let is_last = !work.request.is_persistent || down.core.phase() != Phase::Serving;
     let serving = down.core.serving();
-    Story { plan, serving, started, record: Record::begin(started, whose), must_close: Cell::new(is_last) }
+    let record = Record::begin(started, whose);
+    Story { plan, serving, started, record, must_close: Cell::new(is_last), switched: None }
 }
 
 /// Who the client is, as far as trusted hops tell.
@@ -203,13 +219,20 @@ fn route<I: Io>(down: &Downstream<I>, work: &mut Work, story: &mut Story<I>) -> 
 
 /// Decides whether the exchange may go on: limits that are known before the body comes.
 fn admit<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, routed: Routed) -> Result<Admitted, Fault> {
+    let route = &story.plan.routes[routed.0.index()];
     if let RequestBody::Length(length) = work.request.body
-        && length > story.plan.routes[routed.0.index()].limits.body
+        && length > route.limits.body
     {
         return Err(Fault::new(Kind::BodyTooLarge, Stage::Admit, "Content-Length is over limits.body"));
     }
     if is_loop(&work.request, down.inbound.data(), &story.plan.server.name) {
         return Err(Fault::new(Kind::LoopDetected, Stage::Admit, "our own name is in Via too often"));
+    }
+    // A route that answers by itself ignores an Upgrade, as any server may (RFC 9110 7.8).
+    if let Action::Forward(forward) = &route.action
+        && let Asked::Refused(why) = upgrade::asked(&work.request, down.inbound.data(), &forward.upgrade)
+    {
+        return Err(Fault::new(Kind::UpgradeRefused, Stage::Admit, why));
     }
     #[cfg(feature = "fault-injection")]
     assert!(work.facts.path() != b"/.ringway/panic", "asked to panic");
@@ -316,7 +339,7 @@ pub fn connection_of(request: &RequestHead, must_close: bool) -> outgoing::Conne
 }
 
 /// Counts an exchange as in flight while it lives, also when it ends by a panic.
-struct InFlight<I: Io>(Rc<Core<I>>);
+pub struct InFlight<I: Io>(Rc<Core<I>>);
 
 impl<I: Io> InFlight<I> {
     fn begin(core: &Rc<Core<I>>) -> Self {

@@ -18,13 +18,14 @@ use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::{Drafts, Work};
-use super::{again, local, relay, target};
+use super::{again, local, relay, target, tunnel};
 use crate::plan::{self, Forward, Plan};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
-use crate::proto::head::{Method, RequestBody, Version};
+use crate::proto::head::{Known, Method, RequestBody, Version};
+use crate::proto::upgrade::{self, Asked};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::UpstreamId;
 use crate::words::limits::{INTERIM_ANSWERS, WATCH_AFTER};
@@ -62,7 +63,7 @@ pub async fn forward<I: Io>(
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
         return local::fault(down, work, story, fault).await;
     };
-    let deadlines = Deadlines::new(story.started, timeouts);
+    let mut deadlines = Deadlines::new(story.started, timeouts);
     let mut tries = Tries::default();
     down.shrink();
     loop {
@@ -87,8 +88,14 @@ pub async fn forward<I: Io>(
             }
         }
         let here = up.as_mut().expect("reused or connected above");
-        let Some(fault) = ask(down, work, story, here, &mut upload, &deadlines).await.err() else {
+        let Some(fault) = ask(down, work, story, here, &mut upload, &deadlines, forward).await.err() else {
             let edits = &admitted.route(&plan).response;
+            if let Some(up) = up.take_if(|_| work.answer.status == 101) {
+                return tunnel::switch(down, work, story, up, forward, edits, deadlines.idle).await;
+            }
+            if !forward.bounds_events && is_event_stream(work, up.as_ref()) {
+                deadlines.request = Instant::NEVER;
+            }
             return relay::relay(down, work, story, &mut up, &mut upload, &deadlines, edits).await;
         };
         let failed = failed(down, work, up.as_ref(), &upload, fault.kind);
@@ -262,6 +269,7 @@ fn append_chunks(
 fn write_head<I: Io>(
     down: &Downstream<I>, work: &Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, choice: Choice,
 ) -> Result<(), Fault> {
+    let asked = upgrade::asked(&work.request, down.inbound.data(), &forward.upgrade);
     let Drafts { head, target } = &mut *down.core.drafts.borrow_mut();
     head.clear();
     target.clear();
@@ -277,6 +285,7 @@ fn write_head<I: Io>(
         scheme: "http",
         id: work.facts.id(),
         traceparent: work.facts.traceparent(),
+        upgrade: asked.protocol(),
         edits: &admitted.route(&story.plan).request,
         fill: &|variable, out| target::fill(variable, down, work, story, out),
     }
@@ -287,13 +296,13 @@ fn write_head<I: Io>(
 /// Sends the request and waits for the head of the final answer, which is then in `work.answer` and `up.buffer`.
 async fn ask<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, up: &mut Up<Wire<I::Stream>>, upload: &mut Upload,
-    deadlines: &Deadlines,
+    deadlines: &Deadlines, forward: &Forward,
 ) -> Result<(), Fault> {
     let limits = answer_limits(&story.plan.listeners[down.listener.index()].limits);
     let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false, has_begun: false };
     for interims in 0..=INTERIM_ANSWERS {
         poll_fn(|cx| wait.poll(cx, down, work, up, upload, deadlines, &limits)).await?;
-        if work.answer.status >= 200 {
+        if work.answer.status >= 200 || is_switch(down, work, up, upload, forward) {
             story.record.upstream_status = Some(work.answer.status);
             story.record.upstream_time = Some(down.core.io.now().since(wait.sent));
             return Ok(());
@@ -312,6 +321,27 @@ async fn ask<I: Io>(
         (wait.seen, wait.has_begun) = (0, true);
     }
     Err(Fault::new(Kind::UpstreamInterim, Stage::Receive, "too many interim answers"))
+}
+
+/// True when the answer switches to the protocol that was asked for. A request that has not left whole has asked for
+/// nothing yet (CVE-2026-2833).
+fn is_switch<I: Io>(
+    down: &Downstream<I>, work: &Work, up: &Up<Wire<I::Stream>>, upload: &Upload, forward: &Forward,
+) -> bool {
+    let Asked::Protocol(protocol) = upgrade::asked(&work.request, down.inbound.data(), &forward.upgrade) else {
+        return false;
+    };
+    upload.is_done && !upload.is_broken && upgrade::switches(&work.answer, up.buffer.data(), protocol)
+}
+
+/// True when the answer is a stream of events (HTML, "Server-sent events"): one that is meant to go on.
+fn is_event_stream<S>(work: &Work, up: Option<&Up<S>>) -> bool {
+    let line = work.answer.lines.iter().find(|line| line.known == Known::ContentType);
+    line.zip(up).is_some_and(|(line, up)| {
+        let value = line.value.of(up.buffer.data());
+        let media = value.split(|byte| *byte == b';').next().unwrap_or_default();
+        media.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
 }
 
 fn answer_limits(limits: &plan::Limits) -> HeadLimits {
@@ -471,6 +501,7 @@ fn interim_head<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, up: 
         date: b"",
         id: b"",
         connection: Connection::Implied,
+        upgrade: b"",
         edits: &plan::FieldEdits::default(),
         fill: &|_, _| {},
     }

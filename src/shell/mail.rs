@@ -60,6 +60,12 @@ pub struct Row {
     pub exchanges: AtomicU64,
     /// Exchanges in flight now.
     pub in_flight: AtomicU64,
+    /// Tunnels open now.
+    pub tunnels: AtomicU64,
+    /// Tunnels opened.
+    pub tunnels_opened: AtomicU64,
+    /// Bytes through tunnels: up and down.
+    pub tunnel_bytes: [AtomicU64; 2],
     /// Upstream connections made.
     pub connects: AtomicU64,
     /// Upstream connections idle now.
@@ -72,6 +78,16 @@ pub struct Row {
     pub panics: AtomicU64,
     /// Times accepting paused for want of descriptors or memory.
     pub accept_pauses: AtomicU64,
+    /// TLS handshakes of clients that came to their end.
+    pub handshakes: AtomicU64,
+    /// Those among them that went on from an earlier connection.
+    pub handshakes_resumed: AtomicU64,
+    /// TLS handshakes of clients that failed.
+    pub handshakes_failed: AtomicU64,
+    /// Those among them that gave way to another.
+    pub handshakes_evicted: AtomicU64,
+    /// TLS connections, on either side, that a peer's alert or a breach of the protocol ended.
+    pub tls_broken: AtomicU64,
 }
 
 impl Row {

@@ -45,6 +45,8 @@ pub struct Record {
     pub attempts: u32,
     /// What went wrong.
     pub fault: Option<Fault>,
+    /// When a tunnel began.
+    switched: Option<Instant>,
 }
 
 impl Record {
@@ -64,7 +66,14 @@ impl Record {
             upstream_time: None,
             attempts: 0,
             fault: None,
+            switched: None,
         }
+    }
+
+    /// What follows is a tunnel. The metrics time exchanges: hours of a tunnel would drown them, so for them this one
+    /// ends here. The log tells how long it was all in all.
+    pub fn switch(&mut self, now: Instant) {
+        self.switched = Some(now);
     }
 
     /// Counts the exchange and logs it.
@@ -78,7 +87,7 @@ impl Record {
             route: self.route,
             method: work.request.method,
             status: self.status,
-            duration,
+            duration: self.switched.map_or(duration, |switched| switched.since(self.started)),
             upstream: self.choice.zip(self.upstream_time).map(|(choice, time)| (choice.upstream, time)),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,

@@ -112,6 +112,7 @@ fn write_head<I: Io>(
         date: &*down.core.date(),
         id: work.facts.id(),
         connection: connection_of(&work.request, story.must_close.get()),
+        upgrade: b"",
         edits,
         fill: &|variable, out| target::fill(variable, down, work, story, out),
     }

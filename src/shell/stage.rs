@@ -13,9 +13,15 @@ use std::task::{Context, Poll};
 use super::connection::{Downstream, converse};
 use super::exchange::Next;
 use super::io::Io;
+use super::tunnel::Tunnel;
 
-/// A connection that comes back from an exchange, and what becomes of it.
-pub type Exit<I> = (Box<Downstream<I>>, Next);
+/// What comes back from an exchange.
+pub enum Exit<I: Io> {
+    /// The connection, and what becomes of it.
+    Http(Box<Downstream<I>>, Next),
+    /// What the connection has become.
+    Tunnel(Box<Tunnel<I>>),
+}
 
 /// A stage, empty or with one exchange on it.
 pub struct Stage<I: Io> {

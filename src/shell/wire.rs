@@ -4,6 +4,7 @@
 //! one story serves it, and the limits, records and laws of HTTP/1.1 hold for every other protocol.
 
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,14 +12,17 @@ use bytes::Bytes;
 use super::buffer::Buffer;
 use super::h2::down::face::Face;
 use super::io::Stream;
+use super::tls::{TlsStream, Told};
 use crate::proto::head::Version;
 
 /// A stream, downstream or upstream, as exchanges see it.
-pub enum Wire<S> {
+pub enum Wire<S: Stream> {
     /// The bytes of the socket.
     Plain(S),
     /// One stream of a client's HTTP/2 connection.
     Face(Box<Face>),
+    /// What TLS protects on it.
+    Tls(Box<TlsStream<S>>),
 }
 
 /// Calls the same method of whatever is inside.
@@ -27,6 +31,7 @@ macro_rules! inside {
         match $wire {
             Wire::Plain($stream) => $call,
             Wire::Face($stream) => $call,
+            Wire::Tls($stream) => $call,
         }
     };
 }
@@ -36,7 +41,7 @@ impl<S: Stream> Wire<S> {
     #[must_use]
     pub fn version(&self, head: Version) -> Version {
         match self {
-            Self::Plain(_) => head,
+            Self::Plain(_) | Self::Tls(_) => head,
             Self::Face(_) => Version::Http2,
         }
     }
@@ -45,8 +50,28 @@ impl<S: Stream> Wire<S> {
     #[must_use]
     pub fn is_pressed(&self) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) | Self::Tls(_) => false,
             Self::Face(face) => face.is_pressed(),
+        }
+    }
+
+    /// What the handshake agreed on, where TLS protects the stream.
+    #[must_use]
+    pub fn told(&self) -> Option<&Rc<Told>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Face(face) => face.told(),
+            Self::Tls(stream) => stream.told(),
+        }
+    }
+
+    /// The scheme of what comes over it (RFC 9110 4.2).
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "http",
+            Self::Face(face) if face.told().is_none() => "http",
+            Self::Face(_) | Self::Tls(_) => "https",
         }
     }
 }

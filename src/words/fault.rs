@@ -98,6 +98,11 @@ faults! {
     BadChunk = 400 "bad-chunk" "The chunked body is malformed", "http_request_error", Client, Warn, grpc 13, closes;
     /// The client ended its body early.
     BodyIncomplete = 400 "body-incomplete" "The request body ended early", "http_request_error", Client, Info, grpc 13, closes;
+    /// The route does not allow the protocol that `Upgrade` asks for. RFC 9209 2.3 recommends 403 for what a gateway's own
+    /// rules deny. What the client sends next may be in that protocol already, so nothing of it is read.
+    UpgradeRefused = 403 "upgrade-refused" "The connection cannot be upgraded to this protocol", "http_request_denied", Client, Info, grpc 7, closes;
+    /// More came ahead of an upgrade than is held for it.
+    UpgradeEarly = 400 "upgrade-early" "Too much was sent before the upgrade was granted", "http_request_error", Client, Info, grpc 13, closes;
     /// No route matches.
     NotFound = 404 "no-route" "No route matches the request", "http_request_denied", Client, Debug, grpc 12;
     /// Routes match, none with this method.
@@ -148,6 +153,8 @@ faults! {
     FirstByteTimeout = 504 "first-byte-timeout" "The upstream took too long to answer", "http_response_timeout", Upstream, Warn, grpc 4, trips;
     /// The exchange took longer than `timeouts.request`.
     RequestTimeout = 504 "request-timeout" "The exchange took too long", "http_response_timeout", Upstream, Warn, grpc 4, trips;
+    /// Nothing moved in a tunnel for `timeouts.idle`. Its exchange was answered with 101 long before.
+    TunnelIdle = 504 "tunnel-idle" "The tunnel was idle for too long", "connection_read_timeout", Client, Info, grpc 4, closes;
     /// No byte moved to or from the upstream for `timeouts.idle`.
     UpstreamStalled = 504 "upstream-stalled" "The upstream stalled", "connection_read_timeout", Upstream, Warn, grpc 4, trips;
     /// An HTTP version other than 1.0 and 1.1.

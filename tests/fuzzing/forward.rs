@@ -86,6 +86,7 @@ impl Parts {
             scheme: "http",
             id: b"0198",
             traceparent: b"",
+            upgrade: b"",
             edits: &self.edits,
             fill: &|_, _| {},
         }
@@ -125,6 +126,7 @@ impl Parts {
             date: b"Sun, 06 Nov 1994 08:49:37 GMT",
             id,
             connection: Connection::Implied,
+            upgrade: b"",
             edits: &self.edits,
             fill: &|_, _| {},
         }

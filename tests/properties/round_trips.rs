@@ -160,6 +160,7 @@ fn forwarded(wire: &[u8], head: &AnswerHead) -> Vec<u8> {
         date: b"Sun, 06 Nov 1994 08:49:37 GMT",
         id: b"0198",
         connection: Connection::Implied,
+        upgrade: b"",
         edits: &FieldEdits::default(),
         fill: &|_, _| {},
     }

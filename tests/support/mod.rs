@@ -14,6 +14,7 @@ pub mod client;
 pub mod gateway;
 pub mod origin;
 pub mod process;
+pub mod tls;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -140,7 +140,8 @@ impl Compiler<'_> {
         };
         let rewrite = action::rewrite(raw.rewrite.as_ref(), path, desk);
         let (own, timeouts) = self.timeouts(&raw.timeouts, wider, &targets);
-        (Action::Forward(Forward { targets, timeouts, rewrite, upgrade: upgrade(raw) }), own)
+        let bounds_events = raw.timeouts.request.is_some();
+        (Action::Forward(Forward { targets, timeouts, rewrite, upgrade: upgrade(raw), bounds_events }), own)
     }
 
     /// The timeouts of the route as a whole, and those for each target.

@@ -17,7 +17,11 @@ const FIRST_BYTE: Key<Timeout> = Key::new(
     "\"10s\"",
     "The upstream must begin its answer in this time after the request was sent, else 504.",
 );
-const REQUEST: Key<Timeout> = Key::new("request", "\"15s\"", "The whole exchange must be done in this time, else 504.");
+const REQUEST: Key<Timeout> = Key::new(
+    "request",
+    "\"15s\"",
+    "The whole exchange must be done in this time, else 504. Event streams: only if their route sets it.",
+);
 const IDLE: Key<Timeout> = Key::new("idle", "\"60s\"", "No connection stays without a moving byte for longer.");
 
 /// `timeouts` of defaults, listeners and routes.

@@ -6,14 +6,15 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::face::Face;
 use super::purse::Purse;
 use crate::shell::connection::Downstream;
 use crate::shell::core::Core;
 use crate::shell::io::Io;
-use crate::shell::stage::Stage;
+use crate::shell::stage::{Exit, Stage};
+use crate::shell::tunnel::Tunnel;
 use crate::shell::wire::Wire;
 use crate::words::ids::ListenerId;
 
@@ -36,7 +37,17 @@ struct Post<I: Io> {
 struct Running<I: Io> {
     core: Rc<Core<I>>,
     post: Rc<Post<I>>,
-    stage: Option<Stage<I>>,
+    place: Place<I>,
+}
+
+/// What a runner is at.
+enum Place<I: Io> {
+    /// Nothing: it waits for a stream.
+    Waiting,
+    /// The exchange of a stream.
+    Playing(Stage<I>),
+    /// What a stream has become.
+    Tunnelling(Box<Tunnel<I>>),
 }
 
 impl<I: Io> Runner<I> {
@@ -48,7 +59,7 @@ impl<I: Io> Runner<I> {
             waker: Cell::new(None),
             is_dismissed: Cell::new(false),
         });
-        core.io.spawn(Running { core: Rc::clone(core), post: Rc::clone(&post), stage: None });
+        core.io.spawn(Running { core: Rc::clone(core), post: Rc::clone(&post), place: Place::Waiting });
         Self { post, is_waiting: true }
     }
 
@@ -88,14 +99,32 @@ impl<I: Io> Drop for Runner<I> {
 }
 
 impl<I: Io> Running<I> {
-    /// The stream is over.
-    fn finish(&self, mut downstream: Box<Downstream<I>>) {
-        if let Wire::Face(face) = &mut downstream.stream {
-            face.end();
+    /// The stream is over. What a tunnel leaves is nothing.
+    fn finish(&self, downstream: Option<Box<Downstream<I>>>) {
+        if let Some(mut downstream) = downstream {
+            if let Wire::Face(face) = &mut downstream.stream {
+                face.end();
+            }
+            downstream.end();
+            self.post.spare.set(Some(downstream));
         }
-        downstream.end();
-        self.post.spare.set(Some(downstream));
         self.core.give_runner(Runner { post: Rc::clone(&self.post), is_waiting: true });
+    }
+
+    /// Waits for a stream; ready with nothing when none will come.
+    fn poll_stream(&self, cx: &Context<'_>) -> Poll<Option<Place<I>>> {
+        let Some(downstream) = self.post.entering.take() else {
+            if self.post.is_dismissed.get() {
+                return Poll::Ready(None);
+            }
+            let known = self.post.waker.take().filter(|known| known.will_wake(cx.waker()));
+            self.post.waker.set(known.or_else(|| Some(cx.waker().clone())));
+            return Poll::Pending;
+        };
+        downstream.remember(cx.waker());
+        let mut stage = self.core.stage();
+        stage.enter(downstream);
+        Poll::Ready(Some(Place::Playing(stage)))
     }
 }
 
@@ -104,25 +133,35 @@ impl<I: Io> Future for Running<I> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if let Some(stage) = &mut self.stage {
-                let Poll::Ready((downstream, _)) = stage.poll(cx) else { return Poll::Pending };
-                if let Some(stage) = self.stage.take() {
+            self.place = match std::mem::replace(&mut self.place, Place::Waiting) {
+                Place::Waiting => match ready!(self.poll_stream(cx)) {
+                    Some(place) => place,
+                    None => return Poll::Ready(()),
+                },
+                Place::Playing(mut stage) => {
+                    let Poll::Ready(exit) = stage.poll(cx) else {
+                        self.place = Place::Playing(stage);
+                        return Poll::Pending;
+                    };
                     self.core.give_stage(stage);
+                    match exit {
+                        Exit::Http(downstream, _) => {
+                            self.finish(Some(downstream));
+                            Place::Waiting
+                        }
+                        Exit::Tunnel(tunnel) => Place::Tunnelling(tunnel),
+                    }
                 }
-                self.finish(downstream);
-            }
-            let Some(downstream) = self.post.entering.take() else {
-                if self.post.is_dismissed.get() {
-                    return Poll::Ready(());
+                Place::Tunnelling(mut tunnel) => {
+                    if tunnel.poll(cx).is_pending() {
+                        self.place = Place::Tunnelling(tunnel);
+                        return Poll::Pending;
+                    }
+                    drop(tunnel);
+                    self.finish(None);
+                    Place::Waiting
                 }
-                let known = self.post.waker.take().filter(|known| known.will_wake(cx.waker()));
-                self.post.waker.set(known.or_else(|| Some(cx.waker().clone())));
-                return Poll::Pending;
             };
-            downstream.remember(cx.waker());
-            let mut stage = self.core.stage();
-            stage.enter(downstream);
-            self.stage = Some(stage);
         }
     }
 }
