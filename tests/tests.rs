@@ -26,6 +26,8 @@ mod errors;
 mod faults;
 /// What of a message goes through, what goes, what is added.
 mod forwarding;
+/// HTTP/2 from clients.
+mod h2;
 /// HTTP/2 at the level of frames: every rule that a client can see.
 mod h2_frames;
 /// Who the client is, and what an exchange is called.
