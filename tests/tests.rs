@@ -28,6 +28,10 @@ mod faults;
 mod forwarding;
 /// HTTP/1.1 clients reach origins that speak HTTP/2, and nothing is lost or made up on the way.
 mod h2_upstreams;
+/// HTTP/2 from clients.
+mod h2;
+/// HTTP/2 at the level of frames: every rule that a client can see.
+mod h2_frames;
 /// Who the client is, and what an exchange is called.
 mod identity;
 /// What a connection at rest holds.
