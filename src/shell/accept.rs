@@ -11,6 +11,7 @@ use std::task::Poll;
 use super::buffer::Buffer;
 use super::connection::{Downstream, Serve};
 use super::core::Core;
+use super::greeting;
 use super::io::{Io, Listener, Stream, Timer};
 use super::mail::Row;
 use super::wire::Wire;
@@ -94,11 +95,18 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr, open: &Open) {
-    match Downstream::open(core, Wire::Plain(stream), id, peer) {
+    let Some(wire) = greeting::wire(core, stream, id) else {
+        Row::add(&core.link.row.refused, 1);
+        return;
+    };
+    match Downstream::open(core, wire, id, peer) {
         Ok(downstream) => core.io.spawn(Serve::new(downstream)),
         Err((stream, kind)) => {
             Row::add(&core.link.row.refused, 1);
-            core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
+            // Nothing can be said before a handshake, and that is dearer than what is refused here.
+            if matches!(stream, Wire::Plain(_)) {
+                core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
+            }
         }
     }
 }

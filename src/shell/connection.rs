@@ -11,6 +11,7 @@ use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Ended, Next, exchange, refuse};
+use super::greeting::{self, Greeting};
 use super::h2::down::connection::Connection;
 use super::h2::down::face::Face;
 use super::io::{Io, Stream, Timer};
@@ -78,6 +79,8 @@ pub struct Serve<I: Io>(Place<I>);
 
 /// Where a connection is.
 enum Place<I: Io> {
+    /// Shaking hands, until the deadline.
+    Greeting(Box<Downstream<I>>, Instant),
     /// At rest: it may begin to speak until the deadline.
     Resting(Box<Downstream<I>>, Instant),
     /// Fresh, where HTTP/2 is spoken too: what comes first decides, until the deadline.
@@ -116,7 +119,11 @@ impl<I: Io> Serve<I> {
     /// The task of a connection that has just come in.
     #[must_use]
     pub fn new(downstream: Box<Downstream<I>>) -> Self {
-        Self(Place::first(downstream))
+        let deadline = downstream.core.io.now().after(limits::TLS_ACCEPT_TIME);
+        Self(match downstream.stream {
+            Wire::Plain(_) | Wire::Face(_) | Wire::H2Up(_) => Place::first(downstream),
+            Wire::Tls(_) => Place::Greeting(downstream, deadline),
+        })
     }
 }
 
@@ -126,6 +133,13 @@ impl<I: Io> Future for Serve<I> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.0 = match std::mem::replace(&mut self.0, Place::Left) {
+                Place::Greeting(mut downstream, deadline) => match greeting::poll(&mut downstream, cx, deadline) {
+                    Poll::Ready(greeting) => Place::greeted(downstream, greeting),
+                    Poll::Pending => {
+                        self.0 = Place::Greeting(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
                 Place::Resting(mut downstream, deadline) => match downstream.poll_first_bytes(cx, deadline) {
                     Poll::Ready(true) => Place::playing(downstream),
                     Poll::Ready(false) => {
@@ -216,6 +230,18 @@ impl<I: Io> Place<I> {
             downstream.core.io.now().after(timeout(&plan.listeners[downstream.listener.index()].timeouts))
         };
         Self::Resting(downstream, deadline)
+    }
+
+    /// Where a connection goes whose handshake is over.
+    fn greeted(mut downstream: Box<Downstream<I>>, greeting: Greeting) -> Self {
+        match greeting {
+            Greeting::Http1 => Self::resting(downstream, |timeouts| timeouts.head),
+            Greeting::H2 => Self::sharing(downstream),
+            Greeting::Over => {
+                downstream.end();
+                Self::Left
+            }
+        }
     }
 
     fn playing(downstream: Box<Downstream<I>>) -> Self {

@@ -13,6 +13,7 @@ use super::keyring::SharedKeyring;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::{Serving, SharedServing};
 use super::stage::Stage;
+use super::tls::desk::Desk;
 use super::tunnels::{Through, Tunnels};
 use super::work::Drafts;
 use crate::proto::h1::encode::{DATE_BYTES, date};
@@ -44,6 +45,8 @@ pub struct Core<I: Io> {
     pub buffers: Rc<RefCell<Buffers>>,
     /// Where heads are drafted.
     pub drafts: RefCell<Drafts>,
+    /// What its TLS connections share.
+    pub desk: Rc<Desk>,
     serving: RefCell<SharedServing<I>>,
     plan: RefCell<Rc<SharedPlan>>,
     keyring: RefCell<SharedKeyring>,
@@ -104,6 +107,7 @@ impl<I: Io> Core<I> {
             id,
             buffers: Rc::default(),
             drafts: RefCell::default(),
+            desk: Desk::new(SharedLink::clone(&link)),
             serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
                 SharedPlan::clone(&plan),
                 SharedLink::clone(&link),
@@ -164,6 +168,7 @@ impl<I: Io> Core<I> {
 
     /// Speaks TLS by `keyring` from the next handshake on.
     pub fn set_keyring(&self, keyring: SharedKeyring) {
+        self.serving().borrow_mut().keyring = SharedKeyring::clone(&keyring);
         self.keyring.replace(keyring);
     }
 
@@ -285,7 +290,10 @@ impl<I: Io> Core<I> {
     /// Frees the buffers, workspaces, stages and runners that were not needed since the last call, and says how many
     /// those are.
     pub fn trim(&self) -> usize {
-        self.buffers.borrow_mut().trim() + self.stages.borrow_mut().trim() + self.runners.borrow_mut().trim()
+        self.buffers.borrow_mut().trim()
+            + self.stages.borrow_mut().trim()
+            + self.runners.borrow_mut().trim()
+            + self.desk.trim()
     }
 
     /// `Date` of now (RFC 9110 6.6.1), formatted once a second.

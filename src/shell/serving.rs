@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::h2::trunk::Trunks;
 use super::io::{Io, Stream};
+use super::keyring::SharedKeyring;
 use super::mail::{Report, SharedLink, SharedPlan};
 use super::wire::Wire;
 use crate::plan::{self, Address, Plan, UpstreamProtocol};
@@ -23,6 +24,8 @@ pub struct Serving<S> {
     pub plan: SharedPlan,
     /// Counts by this plan's ids.
     pub meter: Meter,
+    /// How TLS is spoken, by this plan's ids.
+    pub keyring: SharedKeyring,
     link: SharedLink,
     upstreams: Vec<Upstream<S>>,
     /// Idle connections of all upstreams.
@@ -91,7 +94,16 @@ impl<S: Stream> Serving<S> {
                 },
             })
             .collect();
-        Self { meter: Meter::new(&plan), plan, link, upstreams, idle: 0, idle_trunks: 0, is_over: false }
+        Self {
+            meter: Meter::new(&plan),
+            keyring: SharedKeyring::default(),
+            plan,
+            link,
+            upstreams,
+            idle: 0,
+            idle_trunks: 0,
+            is_over: false,
+        }
     }
 
     /// State for `plan` that carries on what `self` has for upstreams of the same name: their idle connections, as far

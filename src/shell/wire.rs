@@ -4,6 +4,7 @@
 //! one story serves it, and the limits, records and laws of HTTP/1.1 hold for every other protocol.
 
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,19 +13,22 @@ use super::buffer::Buffer;
 use super::h2::down::face::Face;
 use super::h2::up::{Failure, UpStream};
 use super::io::Stream;
+use super::tls::{TlsStream, Told};
 use crate::proto::head::Version;
 
 /// A stream, downstream or upstream, as exchanges see it.
-pub enum Wire<S> {
+pub enum Wire<S: Stream> {
     /// The bytes of the socket.
     Plain(S),
     /// A stream of an HTTP/2 connection to an upstream.
     H2Up(Box<UpStream>),
     /// One stream of a client's HTTP/2 connection.
     Face(Box<Face>),
+    /// What TLS protects on it.
+    Tls(Box<TlsStream<S>>),
 }
 
-impl<S> Wire<S> {
+impl<S: Stream> Wire<S> {
     /// It is one stream of a connection that others use too, and ends with its exchange.
     #[must_use]
     pub fn is_shared(&self) -> bool {
@@ -36,7 +40,7 @@ impl<S> Wire<S> {
     pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::H2Up(stream) => stream.failure(),
-            Self::Plain(_) | Self::Face(_) => None,
+            Self::Plain(_) | Self::Tls(_) | Self::Face(_) => None,
         }
     }
 }
@@ -48,6 +52,7 @@ macro_rules! inside {
             Wire::Plain($stream) => $call,
             Wire::H2Up($stream) => $call,
             Wire::Face($stream) => $call,
+            Wire::Tls($stream) => $call,
         }
     };
 }
@@ -57,7 +62,7 @@ impl<S: Stream> Wire<S> {
     #[must_use]
     pub fn version(&self, head: Version) -> Version {
         match self {
-            Self::Plain(_) => head,
+            Self::Plain(_) | Self::Tls(_) => head,
             Self::Face(_) | Self::H2Up(_) => Version::Http2,
         }
     }
@@ -66,8 +71,28 @@ impl<S: Stream> Wire<S> {
     #[must_use]
     pub fn is_pressed(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::H2Up(_) => false,
+            Self::Plain(_) | Self::Tls(_) | Self::H2Up(_) => false,
             Self::Face(face) => face.is_pressed(),
+        }
+    }
+
+    /// What the handshake agreed on, where TLS protects the stream.
+    #[must_use]
+    pub fn told(&self) -> Option<&Rc<Told>> {
+        match self {
+            Self::Plain(_) | Self::H2Up(_) => None,
+            Self::Face(face) => face.told(),
+            Self::Tls(stream) => stream.told(),
+        }
+    }
+
+    /// The scheme of what comes over it (RFC 9110 4.2).
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain(_) | Self::H2Up(_) => "http",
+            Self::Face(face) if face.told().is_none() => "http",
+            Self::Face(_) | Self::Tls(_) => "https",
         }
     }
 }

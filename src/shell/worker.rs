@@ -154,8 +154,9 @@ fn obey<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, note: Note, now: Instant) {
     match note {
         Note::Plan(plan, keyring) => {
             let generation = plan.generation;
-            core.set_keyring(keyring);
             core.adopt(plan);
+            // The old plan's exchanges keep the old one: its ids are theirs.
+            core.set_keyring(keyring);
             core.link.report(Report::Applied(generation));
         }
         Note::Keyring(keyring) => core.set_keyring(keyring),

@@ -130,6 +130,24 @@ pub const H2_CONTROL_FRAMES_PER_STREAM: u32 = 10;
 /// Such frames that a DATA frame of ours explains: two windows grow, and some clients measure with a PING.
 pub const H2_CONTROL_FRAMES_PER_DATA: u32 = 4;
 
+// ------------------------------------------------------------------------------------------ TLS
+
+/// A client's TLS handshake must be over in this time.
+pub const TLS_ACCEPT_TIME: Duration = Duration::from_secs(10);
+/// An upstream's TLS handshake must be over in this time.
+pub const TLS_CONNECT_TIME: Duration = Duration::from_secs(3);
+/// Handshakes of clients in flight on one worker; the oldest gives way to one more. A handshake in flight holds about
+/// 10 KiB.
+pub const TLS_HANDSHAKES: usize = 1024;
+/// Sealed bytes of one connection that wait for its socket: all that a large buffer holds, as sixteen records.
+pub const TLS_FLIGHT_BYTES: usize = 272 * 1024;
+/// Records in a row that carry no data, from one peer; more end the connection.
+pub const TLS_IDLE_RECORDS: u32 = 32;
+/// One handshake message behind the handshake; the longest that means anything is a ticket.
+pub const TLS_MESSAGE_BYTES: usize = 72 * 1024;
+/// Records that one key seals before it is exchanged: half of what AES-GCM allows (RFC 8446 5.5).
+pub const TLS_KEY_RECORDS: u64 = 1 << 23;
+
 // ------------------------------------------------------------------------------------------ HTTP/2 to upstreams
 
 /// Connections to one endpoint of one core; who finds no stream on them waits.

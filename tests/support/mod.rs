@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod h2_origin;
 pub mod origin;
 pub mod process;
+pub mod tls;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -10,13 +10,13 @@ use super::up::{Failure, UpStream};
 use crate::plan::{Address, Plan};
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::forward::{Deadlines, Up, expired};
-use crate::shell::io::Io;
+use crate::shell::io::{Io, Stream};
 use crate::shell::serving::{Choice, Serving};
 use crate::shell::wire::Wire;
 use crate::words::fault::{Fault, Kind, Stage};
 
 /// A stream in `slot`. Over a connection that has served, a failure may be the connection's age alone, once.
-pub fn up<S>(slot: Slot, choice: Choice, is_fresh: bool) -> Up<Wire<S>> {
+pub fn up<S: Stream>(slot: Slot, choice: Choice, is_fresh: bool) -> Up<Wire<S>> {
     let is_reused = slot.has_served() && !is_fresh;
     Up::new(Wire::H2Up(Box::new(UpStream::new(slot))), choice, is_reused)
 }
@@ -71,7 +71,7 @@ fn late(expiry: Expiry, is_request: bool) -> Fault {
 }
 
 /// Makes of a fault what the stream knows beyond it.
-pub fn blame<S>(stream: &Wire<S>, fault: Fault) -> Fault {
+pub fn blame<S: Stream>(stream: &Wire<S>, fault: Fault) -> Fault {
     let is_end = matches!(fault.kind, Kind::UpstreamClosed | Kind::UpstreamIncomplete);
     match stream.failure().filter(|_| is_end) {
         Some(Failure::Protocol) => {

@@ -19,6 +19,7 @@ use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::core::{Core, Phase};
 use crate::shell::h2::adapter::{self, Adapter, Line};
 use crate::shell::io::Io;
+use crate::shell::tls::Told;
 use crate::shell::wire::Wire;
 use crate::words::ids::ListenerId;
 use crate::words::limits::{
@@ -34,6 +35,8 @@ pub struct Connection<I: Io> {
     place: Place<I>,
     peer: SocketAddr,
     listener: ListenerId,
+    /// What the TLS handshake agreed on.
+    told: Option<Rc<Told>>,
     timeouts: Timeouts,
     /// Since when no stream has been there.
     quiet: Instant,
@@ -92,6 +95,7 @@ impl<I: Io> Connection<I> {
     pub fn new(client: Box<Downstream<I>>) -> Self {
         let core = Rc::clone(&client.core);
         let (peer, id) = (client.peer, client.listener);
+        let told = client.stream.told().cloned();
         let plan = core.plan();
         let listener = &plan.listeners[id.index()];
         let (adapter, line) = adapter::accept(client);
@@ -101,6 +105,7 @@ impl<I: Io> Connection<I> {
             purse: Purse::new(&core.buffers),
             place: Place::Shaking(Box::new(settings(listener).handshake(adapter))),
             peer,
+            told,
             listener: id,
             timeouts: listener.timeouts,
             quiet: now,
@@ -289,6 +294,7 @@ impl<I: Io> Connection<I> {
         downstream.inbound = inbound;
         if let Wire::Face(face) = &mut downstream.stream {
             face.begin(&self.purse, (body, respond), intake, parts.method == Method::HEAD, long_head);
+            face.tell(self.told.clone());
         }
         runner.run(downstream);
     }

@@ -21,11 +21,14 @@ use crate::proto::h1::parse::{self, HeadLimits, Progress};
 use crate::proto::head::{AnswerBody, AnswerHead};
 use crate::shell::buffer::Buffer;
 use crate::shell::buffers::SMALL_BYTES;
+use crate::shell::tls::Told;
 use crate::words::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 
 /// One stream of a client's connection. It is used for one after the other.
 pub struct Face {
     purse: Rc<Purse>,
+    /// What the handshake of the connection agreed on.
+    told: Option<Rc<Told>>,
     request: Request,
     answer: Answer,
     /// The request was HEAD: its answer has no body, whatever it announces.
@@ -103,6 +106,7 @@ impl Face {
     pub fn new(purse: Rc<Purse>) -> Self {
         Self {
             purse,
+            told: None,
             request: Request {
                 stream: None,
                 intake: Intake::Nothing,
@@ -166,11 +170,23 @@ impl Face {
         }
         (self.answer.is_writing, self.answer.is_last) = (false, false);
         let request = &mut self.request;
+        self.told = None;
         request.stream = None;
         request.data = Bytes::new();
         request.due.clear();
         (request.due_at, request.is_in_chunk, request.is_over) = (0, false, true);
         (self.is_gone, self.is_shut, self.progress) = (false, false, 0);
+    }
+
+    /// What the handshake of its connection agreed on, where TLS protects it.
+    #[must_use]
+    pub const fn told(&self) -> Option<&Rc<Told>> {
+        self.told.as_ref()
+    }
+
+    /// Says what the handshake of its connection agreed on.
+    pub fn tell(&mut self, told: Option<Rc<Told>>) {
+        self.told = told;
     }
 
     /// True when the streams of the connection hold so much that the next piece of an answer should be small.
