@@ -20,8 +20,8 @@ use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::{Drafts, Work};
-use super::{again, local, relay, target, tunnel};
-use crate::plan::{self, Forward, Plan};
+use super::{again, local, relay, secure, target, tunnel};
+use crate::plan::{self, Forward};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::grpc;
@@ -201,17 +201,17 @@ async fn open<I: Io>(
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let trunks = story.serving.borrow().trunks(choice);
     match trunks {
-        Some(trunks) => board::board(down, &story.plan, choice, deadlines, &trunks).await,
-        None => connect(down, &story.plan, choice, deadlines).await,
+        Some(trunks) => board::board(down, story, choice, deadlines, &trunks).await,
+        None => connect(down, story, choice, deadlines).await,
     }
 }
 
 /// A fresh connection to the endpoint.
 async fn connect<I: Io>(
-    down: &mut Downstream<I>, plan: &Plan, choice: Choice, deadlines: &Deadlines,
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(plan, choice)));
+    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(&story.plan, choice)));
     let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
@@ -229,7 +229,7 @@ async fn connect<I: Io>(
             })
         })
         .await;
-    let stream = Wire::Plain(connected?);
+    let stream = secure::secure(down, story, choice, deadlines, connected?).await?;
     Row::add(&down.core.link.row.connects, 1);
     Ok(Up::new(stream, choice, false))
 }
@@ -324,7 +324,7 @@ fn write_head<I: Io>(
         pseudonym: &story.plan.server.name,
         peer: down.peer.ip(),
         client: &client_of(down, &work.request, &story.plan),
-        scheme: "http",
+        scheme: down.stream.scheme(),
         id: work.facts.id(),
         deadline: has_deadline.then(|| deadlines.request.since(down.core.io.now())),
         traceparent: work.facts.traceparent(),

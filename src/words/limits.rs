@@ -155,6 +155,8 @@ pub const TRUNKS: usize = 16;
 /// Streams in use on one of them, however many its peer would take: with the windows below this bounds what a
 /// connection holds for clients that do not read.
 pub const TRUNK_STREAMS: usize = 128;
+/// A fresh connection whose peer takes no stream in this time is given up; who waits for it has `timeouts.connect`.
+pub const OPEN_TIME: Duration = Duration::from_secs(2);
 /// What a peer may send on one stream before it is taken: a stalled stream holds no more.
 pub const STREAM_WINDOW: u32 = 128 * 1024;
 /// The same for a connection: all of its streams may stall, and none stalls another.
@@ -216,6 +218,18 @@ pub const WEIGHT_MAX: u64 = 1_000_000;
 pub const SPLIT_MAX: usize = 100;
 /// Longest duration that the configuration may name; "none" is the word for longer.
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+// ------------------------------------------------------------------------------------------ certificates
+
+/// Largest file of certificates, keys or revocation lists.
+pub const CERTIFICATE_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Files of certificates are looked at this often. What changed is read once it stood still from one look to the next,
+/// so that a pair of files is not read between its two writes.
+pub const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
+/// A certificate that ends within this time is warned about.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// TLS sessions kept for one upstream, all its endpoints together, to be resumed.
+pub const UPSTREAM_SESSIONS: usize = 256;
 
 // ------------------------------------------------------------------------------------------ observation
 
