@@ -175,9 +175,9 @@ fn a_route_bounds_the_deadline_and_may_leave_it_to_the_client() {
     };
     assert_eq!(timeout("timeouts.request = \"none\"", &[]), None);
     let hours = timeout("timeouts.request = \"none\"", &[("grpc-timeout", "2H")]).unwrap();
-    assert!(hours.ends_with('m') && hours.starts_with("7199"), "{hours}");
+    assert!(hours == "7200000m" || hours.starts_with("7199") && hours.ends_with('m'), "{hours}");
     let seconds = timeout("timeouts.request = \"20s\"", &[("grpc-timeout", "2H")]).unwrap();
-    assert!(seconds.ends_with('u') && seconds.starts_with("199"), "{seconds}");
+    assert!(seconds == "20000000u" || seconds.starts_with("199") && seconds.ends_with('u'), "{seconds}");
 }
 
 #[test]
@@ -201,7 +201,8 @@ fn a_client_that_cancels_cancels_upstream() {
         drop((asking, answer));
         tokio::task::spawn_blocking(move || began.pass()).await.unwrap();
     });
-    assert!(origin.await_cut().contains("not needed"), "{}", origin.await_cut());
+    let cut = origin.await_cut();
+    assert!(cut.contains("no longer needed"), "{cut}");
 }
 
 #[test]
