@@ -298,7 +298,14 @@ impl<'u, I: Io> Relay<'u, I> {
 
 /// A buffer for the next piece: a large one where much is to come, or where the last read filled a small one.
 fn fitting<I: Io>(down: &Downstream<I>, mut buffer: Buffer, incoming: Incoming, is_flowing: bool) -> Buffer {
+    if down.stream.is_pressed() {
+        let buffers = &mut *down.core.buffers.borrow_mut();
+        buffers.give(buffer);
+        return buffers.small();
+    }
     let is_long = match incoming {
+        // What HTTP/2 does not take at once it holds, and for many streams.
+        _ if matches!(down.stream, Wire::Face(_)) => false,
         Incoming::Length(left) => left > STANDARD_BYTES as u64,
         _ => is_flowing,
     };
