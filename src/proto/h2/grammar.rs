@@ -45,6 +45,10 @@ impl Grammar {
             kind::HEADERS => self.headers(head),
             // RFC 9113 5.1: on an idle stream these mean nothing.
             kind::DATA | kind::RST_STREAM | kind::WINDOW_UPDATE if self.is_idle(head.stream) => Err(Reason::Protocol),
+            // RFC 9113 5.1.1: what was passed over is closed.
+            kind::DATA if self.age(head.stream).is_some_and(|age| !self.opened.contains(age)) => {
+                Err(Reason::StreamClosed)
+            }
             kind::DATA => self.end(head),
             _ => Ok(()),
         }
@@ -233,6 +237,7 @@ mod tests {
             (&[whole(1), head(kind::WINDOW_UPDATE, 0, 1, 4), head(kind::RST_STREAM, 0, 1, 4)], Ok(())),
             (&[whole(5), whole(3)], Err(Reason::Protocol)),
             (&[opened(1), whole(5), data(1)], Ok(())),
+            (&[whole(5), data(3)], Err(Reason::StreamClosed)),
             (&[whole(2)], Err(Reason::Protocol)),
             (&[data(1)], Err(Reason::Protocol)),
             (&[head(kind::RST_STREAM, 0, 2, 4)], Err(Reason::Protocol)),
