@@ -58,6 +58,7 @@ class Outcome:
     send_late_us: float | None = None
     # Of all answers together, where the generator does not hold each against the scenario itself.
     body_bytes: int | None = None
+    full_handshakes: int | None = None
 
 
 class Generator(Protocol):
@@ -183,13 +184,20 @@ class RingwayLoad:
     binary: str
     name: str = "ringway-load"
 
-    def cannot(self, _scenario: Scenario) -> str | None:
-        return None
+    def cannot(self, scenario: Scenario) -> str | None:
+        return "HTTP/2" if scenario.protocols.downstream == H2 else None
 
     def command(self, job: Job, directory: pathlib.Path) -> list[str]:
         scenario = job.scenario
-        command = [self.binary, "run", f"http://127.0.0.1:{job.port}{scenario.target}", "--quiet", "--json", "-"]
-        command += ["--connections", str(job.connections), "--duration", f"{job.seconds:g}s", "--warmup", "0s"]
+        command = [self.binary, "run", job.url, "--quiet", "--json", "-", "--connections", str(job.connections)]
+        if job.requests:
+            command += ["--requests", str(job.requests)]
+        else:
+            command += ["--duration", f"{job.seconds:g}s", "--warmup", "0s"]
+        if scenario.protocols.tls:
+            command += ["--insecure"]
+        if scenario.resume:
+            command += ["--tls-resume"]
         command += ["--timeout", f"{ANSWER_SECONDS_MAX}s", "--method", scenario.method, "--expect-status", "200"]
         command += ["--expect-bytes", str(scenario.answer_bytes)]
         if scenario.body_bytes:
@@ -215,6 +223,7 @@ class RingwayLoad:
                 latency["max"],
                 said["errors"],
                 (said.get("send_late_us") or {}).get("p99"),
+                full_handshakes=said["handshakes"]["full"],
             )
         except (ValueError, KeyError) as problem:
             raise Failure(f"ringway-load did not report: {problem}: {printed[:500]}") from None

@@ -204,6 +204,8 @@ def traffic_runs(stage: Stage) -> Iterator[dict]:
                     at = f" at {rate:,}/s" if rate else ""
                     progress(f"{scenario.name}: round {number} of {settings.rounds}, {stage.sides[index].label}{at}")
                     run = load(stage, gateways[index], origin, settings.seconds, rate)
+                    if scenario.resume and (run["full_handshakes"] or 0) > scenario.connections:
+                        raise Failure(f"{run['side']} resumed too few sessions: {run['full_handshakes']} were full")
                     if run["requests"] == 0:
                         raise Failure(f"{run['side']} answered nothing{at}: {run['errors']}")
                     behind |= {index} if is_full(run, HOPELESS) else set()
@@ -283,6 +285,7 @@ def merged(outcomes: Sequence[Outcome], wall: float) -> dict:
         "p999_us": worst(outcome.p999_us for outcome in outcomes),
         "max_us": worst(outcome.max_us for outcome in outcomes),
         "send_late_us": worst(outcome.send_late_us for outcome in outcomes),
+        "full_handshakes": worst(outcome.full_handshakes for outcome in outcomes),
         "errors": errors,
     }
 

@@ -6,6 +6,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use crate::arguments::Run;
+use crate::tls::Tls;
 
 /// The one request of a run.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// Head and body, as they go out.
     pub request: Vec<u8>,
+    /// How to shake hands, for an https URL.
+    pub tls: Option<Tls>,
     /// The request is a HEAD: its answers have no body.
     pub is_head_only: bool,
 }
@@ -25,13 +28,16 @@ impl Target {
     /// A sentence that says which argument is wrong, or which name cannot be resolved.
     pub fn of(run: &Run) -> Result<Self, String> {
         let uri: Uri = run.url.parse().map_err(|error| format!("{}: {error}", run.url))?;
-        if uri.scheme() != Some(&Scheme::HTTP) {
-            return Err(format!("{}: only http:// URLs can be asked", run.url));
+        let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
+        if !is_tls && uri.scheme() != Some(&Scheme::HTTP) {
+            return Err(format!("{}: only http:// and https:// URLs can be asked", run.url));
         }
         let authority = uri.authority().ok_or_else(|| format!("{}: names no host", run.url))?;
         let method = method(run)?;
         let request = compose(run, &method, &uri, authority)?;
-        Ok(Self { address: resolve(authority)?, request, is_head_only: method == Method::HEAD })
+        let tls = is_tls.then(|| Tls::of(run, authority.host(), b"http/1.1")).transpose()?;
+        let address = resolve(authority, if is_tls { 443 } else { 80 })?;
+        Ok(Self { address, request, tls, is_head_only: method == Method::HEAD })
     }
 }
 
@@ -43,9 +49,9 @@ fn method(run: &Run) -> Result<Method, String> {
     }
 }
 
-fn resolve(authority: &Authority) -> Result<SocketAddr, String> {
+fn resolve(authority: &Authority, port: u16) -> Result<SocketAddr, String> {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let found = (host, authority.port_u16().unwrap_or(80)).to_socket_addrs();
+    let found = (host, authority.port_u16().unwrap_or(port)).to_socket_addrs();
     let mut addresses = found.map_err(|error| format!("{authority}: {error}"))?;
     addresses.next().ok_or_else(|| format!("{authority}: has no address"))
 }
@@ -129,7 +135,9 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_is_refused() {
         let cases: &[&[&str]] = &[
+            &["ftp://127.0.0.1/"],
             &["https://127.0.0.1/"],
+            &["https://127.0.0.1/", "--ca", "/no/such/file"],
             &["/path"],
             &["http://127.0.0.1/", "--header", "no colon"],
             &["http://127.0.0.1/", "--header", "content-length: 3"],
