@@ -184,8 +184,8 @@ class RingwayLoad:
     binary: str
     name: str = "ringway-load"
 
-    def cannot(self, scenario: Scenario) -> str | None:
-        return "HTTP/2" if scenario.protocols.downstream == H2 else None
+    def cannot(self, _scenario: Scenario) -> str | None:
+        return None
 
     def command(self, job: Job, directory: pathlib.Path) -> list[str]:
         scenario = job.scenario
@@ -198,6 +198,10 @@ class RingwayLoad:
             command += ["--insecure"]
         if scenario.resume:
             command += ["--tls-resume"]
+        if scenario.protocols.downstream == H2:
+            command += ["--h2", "--streams", str(scenario.streams)]
+        if scenario.grpc:
+            command += ["--grpc"]
         command += ["--timeout", f"{ANSWER_SECONDS_MAX}s", "--method", scenario.method, "--expect-status", "200"]
         command += ["--expect-bytes", str(scenario.answer_bytes)]
         if scenario.body_bytes:

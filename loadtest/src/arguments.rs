@@ -68,6 +68,15 @@ pub struct Run {
     /// Resume sessions of TLS with the tickets that the server gave; without it each handshake is a full one.
     #[arg(long)]
     pub tls_resume: bool,
+    /// Speak HTTP/2: by ALPN over TLS, else by prior knowledge.
+    #[arg(long, conflicts_with = "new_connections")]
+    pub h2: bool,
+    /// Requests at a time on each connection.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive, requires = "h2")]
+    pub streams: usize,
+    /// Call by gRPC: the body is one message, and the answer must end with the status of success.
+    #[arg(long, requires = "h2")]
+    pub grpc: bool,
     /// The request's method; GET without it, or POST with a body.
     #[arg(long, value_name = "M")]
     pub method: Option<String>,
@@ -161,6 +170,10 @@ mod tests {
             &["--arrivals", "poisson"],
             &["--connections", "0"],
             &["--rate", "0"],
+            &["--streams", "2"],
+            &["--grpc"],
+            &["--h2", "--new-connections"],
+            &["--ca", "file", "--insecure"],
         ];
         for arguments in cases {
             let all = ["ringway-load", "run", "http://a/"].iter().chain(*arguments);

@@ -27,9 +27,7 @@ impl Carrier {
     ///
     /// # Errors
     /// When there is no connection, or the peer is no such server.
-    pub async fn connect(
-        to: SocketAddr, tls: Option<&Tls>, begun: impl FnOnce(&Rc<Self>),
-    ) -> io::Result<Rc<Self>> {
+    pub async fn connect(to: SocketAddr, tls: Option<&Tls>, begun: impl FnOnce(&Rc<Self>)) -> io::Result<Rc<Self>> {
         let session = tls.map(Session::new).transpose()?.map(|session| Box::new(RefCell::new(session)));
         let (socket, is_connected) = Socket::connect(to)?;
         let carrier = Rc::new(Self { socket, session });

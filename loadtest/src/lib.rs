@@ -13,6 +13,7 @@ pub mod chunked;
 pub mod client;
 pub mod clock;
 pub mod cpu;
+pub mod line;
 pub mod origin;
 pub mod runtime;
 pub mod schedule;

@@ -18,7 +18,7 @@ use crate::carrier::Carrier;
 use crate::clock::Nanos;
 
 /// After a failed connect. A server that is away refuses at once, and asking it in a loop would measure nothing.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
+pub(super) const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
 
 /// A request that is over.
 #[derive(Clone, Copy)]
@@ -116,7 +116,9 @@ impl Connection {
     /// Ends the socket under a request that takes too long.
     pub(super) fn cut_if_overdue(&self, now: Nanos) {
         if self.deadline.get().is_some_and(|deadline| deadline <= now) && !self.is_cut.replace(true) {
+            // A lane of HTTP/2 has no socket of its own to see it by.
             self.shut();
+            self.ring();
         }
     }
 
@@ -139,7 +141,22 @@ impl Connection {
         if self.is_cut.get() { Failure::Timeout } else { failure }
     }
 
-    fn remember(&self, waker: &Waker) {
+    /// The request on it takes too long.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.get()
+    }
+
+    /// So many more bytes came for the request on it.
+    pub(super) fn received(&self, count: u64) {
+        self.received.set(self.received.get() + count);
+    }
+
+    /// The task goes on by itself: nobody is to wake it.
+    pub(super) fn forget(&self) {
+        self.bell.take();
+    }
+
+    pub(super) fn remember(&self, waker: &Waker) {
         let mut bell = self.bell.borrow_mut();
         if !bell.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *bell = Some(waker.clone());
@@ -204,7 +221,7 @@ async fn open(worker: &Worker, connection: &Rc<Connection>) {
 }
 
 /// Waits, without a socket, for a request.
-async fn rung(worker: &Worker, connection: &Connection) {
+pub(super) async fn rung(worker: &Worker, connection: &Connection) {
     poll_fn(|cx| {
         connection.remember(cx.waker());
         if connection.due.get().is_some() || worker.is_over() { Poll::Ready(()) } else { Poll::Pending }
@@ -245,7 +262,7 @@ fn pump(worker: &Worker, connection: &Rc<Connection>, carrier: &Carrier) {
         match carrier.receive(&mut scratch) {
             Ok(0) => return lost(worker, connection, None),
             Ok(count) => {
-                connection.received.set(connection.received.get() + count as u64);
+                connection.received(count as u64);
                 let is_more = receive(worker, connection, &scratch[..count]);
                 if !is_more || count < room {
                     return;
@@ -299,7 +316,7 @@ fn lost(worker: &Worker, connection: &Rc<Connection>, error: Option<&io::Error>)
     }
 }
 
-fn is_end(error: &io::Error) -> bool {
+pub(super) fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof)
 }

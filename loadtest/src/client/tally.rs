@@ -28,13 +28,15 @@ pub enum Failure {
     Length,
     /// What came was no answer.
     Parse,
+    /// The answer to a gRPC call did not end with the status of success.
+    Trailers,
     /// Open loop: due, but no connection became free for it in time.
     Late,
 }
 
 impl Failure {
     /// Every kind, in the order of the results.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
         Self::Write,
         Self::Read,
@@ -43,6 +45,7 @@ impl Failure {
         Self::Status,
         Self::Length,
         Self::Parse,
+        Self::Trailers,
         Self::Late,
     ];
 
@@ -58,6 +61,7 @@ impl Failure {
             Self::Status => "status",
             Self::Length => "length",
             Self::Parse => "parse",
+            Self::Trailers => "trailers",
             Self::Late => "late",
         }
     }
@@ -157,6 +161,6 @@ mod tests {
         one.merge(&other);
         assert_eq!((one.latency.len(), one.latency.max(), one.failures(), one.bytes_read), (2, 3_001, 2, 10));
         assert_eq!(one.handshakes, [1, 1]);
-        assert_eq!((one.errors[0], one.errors[8], one.last), (1, 1, 7));
+        assert_eq!((one.errors[0], one.errors[9], one.last), (1, 1, 7));
     }
 }
