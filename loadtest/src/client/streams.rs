@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
+use h2::RecvStream;
 use h2::client::{Builder, SendRequest};
-use h2::{Reason, RecvStream};
 use monoio::task::JoinHandle;
 
 use super::connection::{Connection, PAUSE_AFTER_REFUSAL, is_end, rung};
@@ -192,11 +192,8 @@ fn failure(error: &h2::Error) -> Failure {
     match error.get_io() {
         Some(error) if is_end(error) => Failure::Closed,
         Some(_) => Failure::Read,
-        None if error.is_go_away() || error.is_reset() => match error.reason() {
-            // Our own verdict on what the server sent.
-            Some(Reason::PROTOCOL_ERROR | Reason::COMPRESSION_ERROR) if error.is_library() => Failure::Parse,
-            _ => Failure::Closed,
-        },
+        None if error.is_remote() => Failure::Closed,
+        // Our own verdict on what the server sent.
         None => Failure::Parse,
     }
 }
