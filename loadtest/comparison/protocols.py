@@ -113,7 +113,7 @@ def traefik(spoken: Protocols, pair: Certificate) -> dict[str, str]:
 def ringway(spoken: Protocols, pair: Certificate) -> dict[str, str]:
     if spoken == PLAIN:
         return {"listener_options": "", "tls": "", "upstream_protocol": ""}
-    options = f'protocols = ["{alpn(spoken) if spoken.tls or spoken.downstream != H2 else H2C}"]'
+    options = f'protocols = ["{alpn(spoken)}"]'
     tls = f"""[tls.all]
 certificates = [{{ cert = "{pair.certificate}", key = "{pair.key}" }}]
 min_version  = "1.3"

@@ -41,7 +41,7 @@ class Configurations(unittest.TestCase):
             "envoy": ("DownstreamTlsContext", "codec_type: HTTP2", "http2_protocol_options"),
             "caddy": ("https://:8001", "protocols h1 h2c", "versions h2c"),
             "traefik": ("certFile", "127.0.0.1:8001", '"h2c://'),
-            "ringway": ('tls       = "all"', '["h2c"]', 'protocol         = "h2c"'),
+            "ringway": ('tls       = "all"', '["h2"]', 'protocol         = "h2c"'),
         }
         self.assertEqual(set(parts), set(all_contenders("")))
         for name, (tls, h2, upstream) in parts.items():
