@@ -26,6 +26,8 @@ mod errors;
 mod faults;
 /// What of a message goes through, what goes, what is added.
 mod forwarding;
+/// HTTP/1.1 clients reach origins that speak HTTP/2, and nothing is lost or made up on the way.
+mod h2_upstreams;
 /// Who the client is, and what an exchange is called.
 mod identity;
 /// What a connection at rest holds.

@@ -109,6 +109,7 @@ fn write_head<I: Io>(
         bytes: up.map_or(&[], |up| up.buffer.data()),
         framing,
         pseudonym: &story.plan.server.name,
+        via: up.map_or(work.answer.version, |up| up.stream.version(work.answer.version)).number(),
         date: &*down.core.date(),
         id: work.facts.id(),
         connection: connection_of(&work.request, story.must_close.get()),
@@ -217,7 +218,10 @@ impl<'u, I: Io> Relay<'u, I> {
     fn poll_end(
         &self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work, upload: &Upload, deadlines: &Deadlines,
     ) -> Poll<Result<(), Fault>> {
-        let stalled = self.moved.after(deadlines.idle);
+        // Over HTTP/2 both ways stay open, and either keeps the exchange alive.
+        let is_shared = self.up.as_ref().is_some_and(|up| up.stream.is_shared());
+        let moved = upload.moved().filter(|_| is_shared).map_or(self.moved, |moved| moved.max(self.moved));
+        let stalled = moved.after(deadlines.idle);
         // While the client only has to take what is there already, a write tells soon enough that it left.
         let may_read = upload.is_done && self.up.is_some();
         let deadline = stalled.min(deadlines.request);
@@ -290,7 +294,8 @@ impl<'u, I: Io> Relay<'u, I> {
             return;
         }
         let Some(up) = self.up.take() else { return };
-        if self.is_reusable && !upload.is_broken {
+        // A shared connection took its stream back when that ended.
+        if self.is_reusable && !upload.is_broken && !up.stream.is_shared() {
             story.serving.borrow_mut().check_in(up.choice, up.stream, down.core.io.now());
         }
     }

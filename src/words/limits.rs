@@ -148,6 +148,34 @@ pub const TLS_MESSAGE_BYTES: usize = 72 * 1024;
 /// Records that one key seals before it is exchanged: half of what AES-GCM allows (RFC 8446 5.5).
 pub const TLS_KEY_RECORDS: u64 = 1 << 23;
 
+// ------------------------------------------------------------------------------------------ HTTP/2 to upstreams
+
+/// Connections to one endpoint of one core; who finds no stream on them waits.
+pub const TRUNKS: usize = 16;
+/// Streams in use on one of them, however many its peer would take: with the windows below this bounds what a
+/// connection holds for clients that do not read.
+pub const TRUNK_STREAMS: usize = 128;
+/// What a peer may send on one stream before it is taken: a stalled stream holds no more.
+pub const STREAM_WINDOW: u32 = 128 * 1024;
+/// The same for a connection: all of its streams may stall, and none stalls another.
+pub const TRUNK_WINDOW: u32 = STREAM_WINDOW * TRUNK_STREAMS as u32;
+/// What one stream holds for a peer that does not take it.
+pub const STREAM_SEND_BYTES: usize = 64 * 1024;
+/// Fields of one answer, as HPACK counts them (32 bytes a field beside its text). More resets the stream; what the
+/// listener's `limits.header_bytes` refuse comes before it unless they are raised.
+pub const ANSWER_FIELDS_BYTES: u32 = 128 * 1024;
+/// Streams of one connection whose answers are whole and whose ends have not come.
+pub const TRUNK_REMAINS: usize = 16;
+/// They are reset when their ends do not come in this time.
+pub const REMAIN_TIME: Duration = Duration::from_secs(1);
+/// A connection with streams in use on which nothing was heard for this long is asked with PING whether it lives.
+pub const PING_AFTER: Duration = Duration::from_secs(5);
+/// It must answer within this.
+pub const PING_TIME: Duration = Duration::from_secs(5);
+/// And is not asked again for so long while nothing else comes: gRPC servers end connections that ask more often
+/// than every five minutes.
+pub const PING_AGAIN: Duration = Duration::from_secs(6 * 60);
+
 // ------------------------------------------------------------------------------------------ plan
 
 /// Listeners in one plan.

@@ -1,0 +1,96 @@
+//! How an exchange gets a stream to an upstream that speaks HTTP/2, and what its failures mean.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::drive;
+use super::trunk::{Slot, Trunks, Turn};
+use super::up::{Failure, UpStream};
+use crate::plan::Address;
+use crate::shell::connection::{Downstream, Expiry};
+use crate::shell::exchange::Story;
+use crate::shell::forward::{Deadlines, Up, expired};
+use crate::shell::io::{Io, Stream};
+use crate::shell::secure::Security;
+use crate::shell::serving::{Choice, Serving};
+use crate::shell::wire::Wire;
+use crate::words::fault::{Fault, Kind, Stage};
+use crate::words::limits::TLS_CONNECT_TIME;
+
+/// A stream in `slot`. Over a connection that has served, a failure may be the connection's age alone, once.
+pub fn up<S: Stream>(slot: Slot, choice: Choice, is_fresh: bool) -> Up<Wire<S>> {
+    let is_reused = slot.has_served() && !is_fresh;
+    Up::new(Wire::H2Up(Box::new(UpStream::new(slot))), choice, is_reused)
+}
+
+/// Waits for a stream to the endpoint, over a connection that is there or one that is made.
+///
+/// # Errors
+/// Those of connecting, or that it takes longer than a connect may.
+pub async fn board<I: Io>(
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, trunks: &Trunks,
+) -> Result<Up<Wire<I::Stream>>, Fault> {
+    let address = Serving::<Wire<I::Stream>>::address(&story.plan, choice);
+    let security = Security::of(&story.serving.borrow(), choice)?;
+    let shaking = if security.is_some() { TLS_CONNECT_TIME } else { Duration::ZERO };
+    let deadline = down.core.io.now().after(deadlines.connect).after(shaking).min(deadlines.request);
+    let to = (address, &security);
+    let mut turn = trunks.queue();
+    poll_fn(|cx| {
+        if let Poll::Ready(turned) = poll_turn(cx, down, to, deadlines, &mut turn) {
+            return Poll::Ready(turned.map(|slot| up(slot, choice, true)).map_err(refusal));
+        }
+        down.poll_expiry(cx, deadline).map(|expiry| Err(late(expiry, deadline == deadlines.request)))
+    })
+    .await
+}
+
+fn poll_turn<I: Io>(
+    cx: &mut Context<'_>, down: &Downstream<I>, to: (&Address, &Option<Security>), deadlines: &Deadlines,
+    turn: &mut Turn,
+) -> Poll<Result<Slot, Kind>> {
+    let turned = turn.poll(cx);
+    if turned.is_pending()
+        && let Some(connecting) = turn.connect()
+    {
+        let core = Rc::clone(&down.core);
+        let (address, security) = (to.0.clone(), to.1.clone());
+        core.io.spawn(drive::run(Rc::clone(&core), address, security, deadlines.connect, connecting));
+    }
+    turned
+}
+
+fn refusal(kind: Kind) -> Fault {
+    let detail = match kind {
+        Kind::ConnectTimeout => "timeouts.connect is over",
+        Kind::UpstreamClosed => "the endpoint closed before it took a stream",
+        Kind::TlsCertificate => "the endpoint's certificate is not good for it",
+        Kind::TlsAlert => "the endpoint refused the TLS handshake",
+        Kind::TlsProtocol => "no TLS that both sides speak",
+        Kind::TlsTimeout => "the TLS handshake took too long",
+        _ => "the endpoint cannot be connected to",
+    };
+    Fault::new(kind, Stage::Select, detail)
+}
+
+fn late(expiry: Expiry, is_request: bool) -> Fault {
+    if is_request {
+        expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
+    } else {
+        expired(expiry, Kind::ConnectTimeout, "no stream became free within timeouts.connect")
+    }
+}
+
+/// Makes of a fault what the stream knows beyond it.
+pub fn blame<S: Stream>(stream: &Wire<S>, fault: Fault) -> Fault {
+    let is_end = matches!(fault.kind, Kind::UpstreamClosed | Kind::UpstreamIncomplete);
+    match stream.failure().filter(|_| is_end) {
+        Some(Failure::Protocol) => {
+            Fault::new(Kind::UpstreamProtocol, Stage::Receive, "the upstream broke the rules of HTTP/2")
+        }
+        Some(Failure::Request) => Fault::new(Kind::BadRequest, Stage::Forward, "the request is not what it says it is"),
+        Some(Failure::Unprocessed) | None => fault,
+    }
+}
