@@ -6,4 +6,5 @@ pub mod h1;
 pub mod head;
 mod known;
 pub mod path;
+pub mod proxy;
 pub mod upgrade;

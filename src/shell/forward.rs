@@ -3,6 +3,7 @@
 //! A try that fails before the answer begins may be followed by another: `policy::again` says when.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -18,8 +19,8 @@ use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::{Drafts, Work};
-use super::{again, local, relay, target, tunnel};
-use crate::plan::{self, Forward, Plan};
+use super::{again, introduction, local, relay, target, tunnel};
+use crate::plan::{self, Address, Forward};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
@@ -75,7 +76,7 @@ pub async fn forward<I: Io>(
         story.record.attempts += 1;
         let mut up = if tries.is_fresh() { None } else { reuse(down, story, choice) };
         if up.is_none() {
-            match connect(down, &plan, choice, &deadlines).await {
+            match connect(down, story, choice, &deadlines).await {
                 Ok(fresh) => up = Some(fresh),
                 Err(fault) => {
                     let failed = Failed::to_connect(fault.kind);
@@ -166,16 +167,18 @@ impl Deadlines {
 
 /// An idle connection of the endpoint.
 fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Option<Up<Wire<I::Stream>>> {
-    let stream = story.serving.borrow_mut().check_out(choice, down.core.io.now())?;
+    let whose = introduction::whose(story, choice);
+    let stream = story.serving.borrow_mut().check_out(choice, whose, down.core.io.now())?;
     Some(Up { stream, buffer: Buffer::default(), choice, is_reused: true })
 }
 
 /// A fresh connection to the endpoint.
 async fn connect<I: Io>(
-    down: &mut Downstream<I>, plan: &Plan, choice: Choice, deadlines: &Deadlines,
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(plan, choice)));
+    let header = introduction::header(down, story, choice);
+    let mut connecting = pin!(dial(&io, Serving::<Wire<I::Stream>>::address(&story.plan, choice), header));
     let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
@@ -196,6 +199,15 @@ async fn connect<I: Io>(
     let stream = Wire::Plain(connected?);
     Row::add(&down.core.link.row.connects, 1);
     Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: false })
+}
+
+/// Connects, and sends the PROXY header if there is one.
+async fn dial<I: Io>(io: &I, address: &Address, mut header: Buffer) -> io::Result<I::Stream> {
+    let mut stream = io.connect(address).await?;
+    if !header.is_empty() {
+        poll_fn(|cx| stream.poll_write(cx, &mut header)).await?;
+    }
+    Ok(stream)
 }
 
 /// The fault for a wait that ended by its deadline, or by the core cutting it.

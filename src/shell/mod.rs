@@ -12,6 +12,7 @@ pub mod connection;
 pub mod core;
 pub mod exchange;
 pub mod forward;
+pub mod introduction;
 pub mod io;
 pub mod keyring;
 pub mod local;

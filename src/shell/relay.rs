@@ -18,7 +18,7 @@ use super::io::{Io, Stream};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::Work;
-use super::{local, target};
+use super::{introduction, local, target};
 use crate::plan::FieldEdits;
 use crate::policy::outgoing::{Downward, DownwardFraming};
 use crate::proto::head::{AnswerBody, Version};
@@ -291,7 +291,8 @@ impl<'u, I: Io> Relay<'u, I> {
         }
         let Some(up) = self.up.take() else { return };
         if self.is_reusable && !upload.is_broken {
-            story.serving.borrow_mut().check_in(up.choice, up.stream, down.core.io.now());
+            let whose = introduction::whose(story, up.choice);
+            story.serving.borrow_mut().check_in(up.choice, up.stream, whose, down.core.io.now());
         }
     }
 }

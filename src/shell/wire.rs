@@ -4,6 +4,7 @@
 //! one story serves it, and the limits, records and laws of HTTP/1.1 hold for every other protocol.
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -37,6 +38,10 @@ impl<S: Stream> Stream for Wire<S> {
 
     fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize> {
         inside!(self, stream => stream.try_read(into))
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        inside!(self, stream => stream.local())
     }
 
     fn is_writing(&self) -> bool {
