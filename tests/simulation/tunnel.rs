@@ -73,8 +73,8 @@ pub enum End {
 /// A tunnel as it was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    /// The client saw the upgrade granted.
-    is_switched: bool,
+    /// When the client saw the upgrade granted.
+    switched: Option<Instant>,
     /// Another answer that the client saw.
     status: Option<u16>,
     /// Which grant of the origin counts: the last.
@@ -166,7 +166,7 @@ impl Scenario {
 
 /// True when the plan of this generation has no route for tunnels.
 pub fn is_gone(generation: u64) -> bool {
-    generation % 4 == 3
+    generation.is_multiple_of(2)
 }
 
 impl Party {
@@ -231,7 +231,7 @@ async fn ask(stage: &Rc<Stage>, number: usize, plan: &Tunnel, wire: Wire) {
         stage.note(number, |account| account.status = Some(status));
         return wire.close();
     }
-    stage.note(number, |account| account.is_switched = true);
+    stage.note(number, |account| account.switched = Some(stage.world.now()));
     let grant = stage.tunnels.list[number].borrow().grants;
     let talker = Talker { stage: Rc::clone(stage), number, grant, wire, way: Way::Up, party: plan.client };
     talker.talk(reader, early).await;
@@ -412,10 +412,10 @@ fn laws(stage: &Stage, plan: &Tunnel, account: &Account) -> Vec<String> {
     for (way, direction) in [("up", account.up), ("down", account.down)] {
         // A part never looks like the whole, and nothing comes that was not sent.
         let is_whole = direction.is_finished && direction.received == direction.sent;
-        if account.is_switched && direction.is_clean == Some(true) && !is_whole {
+        if account.switched.is_some() && direction.is_clean == Some(true) && !is_whole {
             broken.push(format!("law truncation_shows: {way} ended as if it were whole"));
         }
-        if account.is_switched && direction.received > direction.sent {
+        if account.switched.is_some() && direction.received > direction.sent {
             broken.push(format!("law no_mixing: more came {way} than was sent"));
         }
     }
@@ -423,18 +423,17 @@ fn laws(stage: &Stage, plan: &Tunnel, account: &Account) -> Vec<String> {
         broken.push("law visits_end: the client still waits".to_owned());
         return broken;
     };
-    if let Some(moved) = account.moved.filter(|_| account.is_switched) {
+    if let (Some(moved), Some(switched)) = (account.moved, account.switched) {
         let most = stage.scenario.settings.idle + slack(stage);
         if over.since(moved) > most {
             broken.push(format!("law deadlines_hold: idle for {:?}, where {most:?} is the most", over.since(moved)));
         }
+        // A client that does not read at once may not see it; what it sends comes in pieces, with pauses.
+        let most = 2 * TICK + plan.client.pause + slack(stage);
         let vanished = stage.tunnels.vanished.borrow();
-        let most = 2 * TICK + slack(stage);
-        // A client that does not read may not see it.
-        if plan.client.pace == Pace::Prompt
-            && vanished.iter().any(|gone| *gone < moved && over.since(*gone) > most + moved.since(*gone))
-        {
-            broken.push("law tunnels: it went on without its route".to_owned());
+        let is_orphan = vanished.iter().any(|gone| switched < *gone && over.since(*gone) > most);
+        if plan.client.pace == Pace::Prompt && is_orphan {
+            broken.push(format!("law tunnels: it went on without its route, which was gone at {vanished:?}"));
         }
     }
     if is_sound(stage, plan) && !was_disturbed(stage, account, over) && !is_whole(plan, account) {
@@ -471,7 +470,7 @@ fn was_disturbed(stage: &Stage, account: &Account, over: Instant) -> bool {
 
 fn is_whole(plan: &Tunnel, account: &Account) -> bool {
     let whole = |bytes| Direction { sent: bytes, is_finished: true, received: bytes, is_clean: Some(true) };
-    account.is_switched && account.up == whole(plan.client.bytes) && account.down == whole(plan.origin.bytes)
+    account.switched.is_some() && account.up == whole(plan.client.bytes) && account.down == whole(plan.origin.bytes)
 }
 
 /// No exchange has this number.
