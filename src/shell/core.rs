@@ -88,7 +88,7 @@ impl Connections {
 /// A connection's place in its core, until [`Core::leave`]. It does not give itself back: that would take a copy of all
 /// that its connection knows already.
 #[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Seat(u32);
 
 impl<I: Io> Core<I> {

@@ -14,7 +14,7 @@ use ringway::words::limits::TICK;
 use ringway::words::time::Instant;
 
 use super::laws::slack;
-use super::ledger::Stage;
+use super::ledger::{Mark, Stage};
 use super::message::{Pace, Reader};
 use super::scenario::{GATEWAY, Scenario, Settings};
 use super::tags::{self, Way};
@@ -64,6 +64,8 @@ pub struct Party {
 pub enum End {
     /// FIN behind the last byte.
     Finishes,
+    /// FIN, once the other side's came.
+    Follows,
     /// A reset.
     Resets,
     /// Not at all.
@@ -125,7 +127,7 @@ impl Scenario {
         let room = self.weather.link_bytes.0;
         for number in 0..random.within((1, 6)) {
             let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 9, 1, 1)), 50_000 + number as u16);
-            let tunnel = Tunnel {
+            let mut tunnel = Tunnel {
                 at: Duration::from_millis(random.within((0, 200))),
                 own,
                 early: *random.pick(&[0, 0, 0, 10, 400]),
@@ -139,6 +141,11 @@ impl Scenario {
                 client: Party::of(&mut random, room),
                 origin: Party::of(&mut random, room),
             };
+            if tunnel.client.end == End::Finishes && random.chance(300) {
+                tunnel.origin.end = End::Follows;
+            } else if tunnel.origin.end == End::Finishes && random.chance(300) {
+                tunnel.client.end = End::Follows;
+            }
             self.tunnels.push(tunnel);
         }
     }
@@ -198,6 +205,8 @@ struct Talker {
     /// Which way its own bytes go.
     way: Way,
     party: Party,
+    /// Raised when all was read.
+    heard: Mark,
 }
 
 /// Plays the client of the tunnel numbered `number`.
@@ -233,7 +242,15 @@ async fn ask(stage: &Rc<Stage>, number: usize, plan: &Tunnel, wire: Wire) {
     }
     stage.note(number, |account| account.switched = Some(stage.world.now()));
     let grant = stage.tunnels.list[number].borrow().grants;
-    let talker = Talker { stage: Rc::clone(stage), number, grant, wire, way: Way::Up, party: plan.client };
+    let talker = Talker {
+        stage: Rc::clone(stage),
+        number,
+        grant,
+        wire,
+        way: Way::Up,
+        party: plan.client,
+        heard: Mark::default(),
+    };
     talker.talk(reader, early).await;
 }
 
@@ -305,7 +322,15 @@ async fn grant(stage: &Rc<Stage>, number: usize, plan: &Tunnel, first: u64, read
     let mut message = head.into_bytes();
     message.extend(tags::bytes(Way::Down, tag(number), 0, first as usize));
     if wire.send(&message).await.is_ok() {
-        let talker = Talker { stage: Rc::clone(stage), number, grant, wire, way: Way::Down, party: plan.origin };
+        let talker = Talker {
+            stage: Rc::clone(stage),
+            number,
+            grant,
+            wire,
+            way: Way::Down,
+            party: plan.origin,
+            heard: Mark::default(),
+        };
         talker.talk(reader, first).await;
     }
 }
@@ -314,17 +339,17 @@ impl Talker {
     /// Sends from `start` on, and reads to the end.
     async fn talk(self, mut reader: Reader, start: u64) {
         let talker = Rc::new(self);
-        let is_written = Rc::new(super::ledger::Mark::default());
+        let is_written = Rc::new(Mark::default());
         let (writer, mark) = (Rc::clone(&talker), Rc::clone(&is_written));
         talker.world().spawn(async move {
-            writer.write(start).await;
-            mark.raise(1);
+            let is_all_sent = writer.write(start).await.is_some();
+            mark.raise(if is_all_sent { 2 } else { 1 });
         });
         talker.read(&mut reader).await;
         is_written.reach(1).await;
+        let is_all_sent = is_written.get() == 2;
         // Closing ends what it has sent as well as FIN does.
-        let bytes = talker.party.bytes;
-        talker.note(talker.way, |direction| direction.is_finished |= direction.sent == bytes);
+        talker.note(talker.way, |direction| direction.is_finished |= is_all_sent);
         talker.wire.close();
     }
 
@@ -332,26 +357,31 @@ impl Talker {
         &self.stage.world
     }
 
-    async fn write(&self, start: u64) {
+    /// Sends and ends as its party does; `None` when it cannot.
+    async fn write(&self, start: u64) -> Option<()> {
         let mut at = start;
         while at < self.party.bytes {
             self.world().sleep(self.party.pause).await;
             let count = (self.party.bytes - at).min(self.party.piece);
             let piece = tags::bytes(self.way, tag(self.number), at, count as usize);
-            if self.wire.send(&piece).await.is_err() {
-                return;
-            }
             at += count;
+            // Before it is: of a piece that is not taken whole some bytes may arrive.
             self.note(self.way, |direction| direction.sent = at);
+            self.wire.send(&piece).await.ok()?;
+            self.note(self.way, |_| {});
+        }
+        if self.party.end == End::Follows {
+            self.heard.reach(1).await;
         }
         match self.party.end {
-            End::Finishes => {
+            End::Finishes | End::Follows => {
                 self.note(self.way, |direction| direction.is_finished = true);
                 self.wire.finish();
             }
             End::Resets => self.wire.reset(),
             End::Stays => {}
         }
+        Some(())
     }
 
     async fn read(&self, reader: &mut Reader) {
@@ -371,6 +401,7 @@ impl Talker {
         };
         self.world().say(format_args!("tunnel {}, {from:?}: {count} bytes, then {end:?}", self.number));
         self.note(from, |direction| direction.is_clean = Some(end == Broken::Closed));
+        self.heard.raise(1);
     }
 
     /// Changes what is known of a direction, unless another grant counts by now.
@@ -445,15 +476,14 @@ fn laws(stage: &Stage, plan: &Tunnel, account: &Account) -> Vec<String> {
 /// Both sides do all that makes a whole tunnel possible, in time.
 fn is_sound(stage: &Stage, plan: &Tunnel) -> bool {
     let (scenario, settings) = (&stage.scenario, &stage.scenario.settings);
-    let is_calm = !scenario.is_stormy && scenario.weather.accept_failures == 0;
     let is_free = settings.connections >= 100 && settings.connections_per_address >= 100;
-    let is_good = |party: &Party| party.end == End::Finishes && party.pace == Pace::Prompt;
+    let is_good = |party: &Party| matches!(party.end, End::Finishes | End::Follows) && party.pace == Pace::Prompt;
     let way = scenario.weather.latency_us.1 + scenario.weather.stall_us.1 * scenario.weather.stalls.min(1) * 8;
     let turns = 8 + (plan.client.bytes + plan.origin.bytes) / scenario.weather.link_bytes.0;
     let pauses = |party: &Party| party.pause * (party.bytes / party.piece + 1) as u32;
     let time = Duration::from_micros(turns * way) + pauses(&plan.client) + pauses(&plan.origin);
     let is_quick = time * 4 < settings.shortest();
-    is_calm
+    !scenario.is_stormy
         && is_free
         && is_quick
         && matches!(plan.grant, Grant::Given(_))
