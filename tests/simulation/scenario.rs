@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringway::shell::sim::Weather;
 
 use super::message::Pace;
+use super::tunnel::Tunnel;
 
 /// Everything that happens in a run and is not chance of the world itself.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Scenario {
     pub clients: Vec<Visit>,
     /// By exchange.
     pub asks: Vec<Ask>,
+    /// Connections that ask to be upgraded.
+    pub tunnels: Vec<Tunnel>,
     /// When the plan is exchanged for another one.
     pub reloads: Vec<Duration>,
     /// When the drain begins; `None` waits for all clients to be done.
@@ -194,6 +197,7 @@ impl Scenario {
         if generation.is_multiple_of(3) && endpoints.len() > 1 {
             endpoints.pop();
         }
+        let tunnels = self.tunnel_config(generation);
         format!(
             r#"
             [server]
@@ -232,6 +236,7 @@ impl Scenario {
             [routes.local.respond]
             status = 200
             text = "{LOCAL_TEXT}"
+            {tunnels}
             "#,
             self.cores,
             drain.as_millis(),
