@@ -141,6 +141,8 @@ class Head:
         self.length, self.is_chunked = self.framing()
         if any(value.lower() != b"100-continue" for value in self.all(b"expect")):
             raise Refused("expectation")
+        if self.asks_for_another_protocol() and not self.is_local:
+            raise Refused("Upgrade")
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of the lines of this name."""
@@ -195,6 +197,14 @@ class Head:
         if codings and codings[0].lower() != b"chunked":
             raise Refused("Transfer-Encoding")
         return int(lengths[0]) if lengths else 0, bool(codings)
+
+    def asks_for_another_protocol(self) -> bool:
+        """RFC 9110 7.8: only WebSocket may be asked for, by GET. `h2c`, and Upgrade beside a body, ask for nothing."""
+        protocols = [protocol.lower() for value in self.all(b"upgrade") for protocol in members(value)]
+        asks = self.is_11 and b"upgrade" in self.options and protocols and b"h2c" not in protocols
+        if not asks or self.is_chunked or self.length:
+            return False
+        return self.method != b"GET" or b"websocket" not in protocols
 
     @property
     def ends(self) -> bool:
