@@ -354,3 +354,34 @@ fn a_server_of_http_1_is_no_server_of_http_2() {
     ));
     assert_eq!(gateway.client().get("/").status, 502);
 }
+
+#[test]
+fn a_client_that_does_not_read_stalls_its_stream_alone() {
+    let origin = H2Origin::serving(|mut call: Call| async move {
+        call.read().await;
+        if call.asked.uri.ends_with("/stalls") {
+            let mut body = call.answer(200, &[]);
+            // Far more than sockets hold: the rest waits here, for windows that do not open.
+            for _ in 0..400 {
+                body.send(vec![b'x'; 100_000]);
+            }
+            body.end("");
+            return;
+        }
+        call.answer_text(&"y".repeat(100_000));
+    });
+    let gateway = before(&origin, "");
+    let (mut stalls, mut other) = (gateway.client(), gateway.client());
+    stalls.send("GET /stalls HTTP/1.1\r\nhost: a\r\n\r\n");
+    stalls.answer_head();
+    for _ in 0..20 {
+        assert_eq!(other.get("/other").body.len(), 100_000);
+    }
+    assert_eq!(origin.connections(), 1);
+    // What waited was not lost.
+    let mut count = 0;
+    while let Some(chunk) = stalls.wire().chunk().expect("the answer goes on") {
+        count += chunk.len();
+    }
+    assert_eq!(count, 40_000_000);
+}
