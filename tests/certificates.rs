@@ -19,6 +19,10 @@ use super::support::{Authority, Pair};
 mod handshakes;
 /// Files change while a gateway serves.
 mod keeping;
+/// The same by the real process, over sockets.
+mod serving;
+/// Towards upstreams, by the real process.
+mod upstreams;
 
 /// 2026-07-01T00:00:00Z in seconds.
 const NOW: u64 = 1_782_864_000;
@@ -111,19 +115,19 @@ fn each_file_that_cannot_be_used_is_named_at_its_place_with_the_reason() {
     fs::set_permissions(site.path().join("open.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let of = |cert: &str, key: &str| edge(&format!("certificates = [{{ cert = \"{cert}\", key = \"{key}\" }}]"));
     for (text, expected) in [
-        (of("gone.pem", "a.key"), "E043 5:27 \"gone.pem\": there is no such file"),
-        (of("a.pem", "gone.key"), "E043 5:42 \"gone.key\": there is no such file"),
-        (of("damaged.pem", "a.key"), "E043 5:27 \"damaged.pem\": it is not a PEM file, or a damaged one"),
-        (of("none.pem", "a.key"), "E043 5:27 \"none.pem\": there is no certificate in it; a PEM file has lines"),
+        (of("gone.pem", "a.key"), "E043 5:26 \"gone.pem\": there is no such file"),
+        (of("a.pem", "gone.key"), "E043 5:41 \"gone.key\": there is no such file"),
+        (of("damaged.pem", "a.key"), "E043 5:26 \"damaged.pem\": it is not a PEM file, or a damaged one"),
+        (of("none.pem", "a.key"), "E043 5:26 \"none.pem\": there is no certificate in it; a PEM file has lines"),
         (
             of("other.pem", "a.key"),
             "E043 5:45 \"a.key\": the key does not belong to the certificate; the certificate itself",
         ),
-        (of("a.pem", "none.key"), "E043 5:42 \"none.key\": there is no private key in it, or it is damaged"),
-        (of("a.pem", "encrypted.key"), "E043 5:42 \"encrypted.key\": the key is encrypted"),
+        (of("a.pem", "none.key"), "E043 5:41 \"none.key\": there is no private key in it, or it is damaged"),
+        (of("a.pem", "encrypted.key"), "E043 5:41 \"encrypted.key\": the key is encrypted"),
         (
             of("a.pem", "open.key"),
-            "E043 5:42 \"open.key\": others can read or write this key (mode 0644); chmod o= open.key",
+            "E043 5:41 \"open.key\": others can read or write this key (mode 0644); chmod o= open.key",
         ),
         (edge(&format!("{A}\nclient_ca = \"none.pem\"")), "E043 6:13 \"none.pem\": there is no certificate in it"),
         (
@@ -146,7 +150,7 @@ fn what_is_wrong_with_files_of_upstreams_is_said_in_the_same_way() {
         [routes.all]\npath = \"/*\"\nupstream = \"app\"\n";
     assert_eq!(
         site.complaints(text),
-        ["E043 5:14 \"gone.pem\": there is no such file", "E043 5:49 \"gone.key\": there is no such file",]
+        ["E043 5:14 \"gone.pem\": there is no such file", "E043 5:48 \"gone.key\": there is no such file",]
     );
 }
 
@@ -160,11 +164,11 @@ fn every_file_is_looked_at_in_one_run_and_check_says_it_all() {
     );
     let places: Vec<String> =
         site.complaints(&text).iter().map(|line| line.split('"').next().unwrap().to_owned()).collect();
-    assert_eq!(places, ["E043 5:27 ", "E043 5:42 ", "E043 5:61 ", "E043 5:79 ", "E043 6:13 "]);
+    assert_eq!(places, ["E043 5:26 ", "E043 5:41 ", "E043 5:61 ", "E043 5:79 ", "E043 6:13 "]);
     let mut out = Vec::new();
     assert_eq!(check::run(&site.path().join("ringway.toml"), check::Format::Text, &mut out).unwrap(), 1);
     let out = String::from_utf8(out).unwrap();
-    assert!(out.contains("ringway.toml:5:27: error[E043]: \"") && out.ends_with("5 errors\n"), "{out}");
+    assert!(out.contains("ringway.toml:5:26: error[E043]: \"") && out.ends_with("5 errors\n"), "{out}");
 }
 
 #[test]
@@ -172,10 +176,10 @@ fn a_certificate_that_is_not_valid_now_or_not_for_long_is_warned_about() {
     let site = Site::new();
     let authority = Authority::new("root");
     for (from, to, expected) in [
-        ((2020, 1, 1), (2026, 7, 15), &["W008 5:27 \"a.pem\": it expires on 2026-07-15T00:00:00.000Z"][..]),
-        ((2020, 1, 1), (2026, 7, 16), &[]),
-        ((2020, 1, 1), (2026, 6, 30), &["W008 5:27 \"a.pem\": it expired on 2026-06-30T00:00:00.000Z"]),
-        ((2026, 7, 2), (2030, 1, 1), &["W008 5:27 \"a.pem\": it is not valid before 2026-07-02T00:00:00.000Z"]),
+        ((2020, 1, 1), (2026, 7, 14), &["W008 5:26 \"a.pem\": it expires on 2026-07-14T00:00:00.000Z"][..]),
+        ((2020, 1, 1), (2026, 7, 15), &[]),
+        ((2020, 1, 1), (2026, 6, 30), &["W008 5:26 \"a.pem\": it expired on 2026-06-30T00:00:00.000Z"]),
+        ((2026, 7, 2), (2030, 1, 1), &["W008 5:26 \"a.pem\": it is not valid before 2026-07-02T00:00:00.000Z"]),
     ] {
         site.pair("a", &authority.sign_between(&["a.example"], from, to));
         assert_eq!(site.complaints(&edge(A)), expected);

@@ -15,7 +15,7 @@ use super::super::support::handshake::{Ends, shake};
 use super::*;
 
 /// A client that trusts `authority`.
-fn client_with(
+pub(super) fn client_with(
     authority: &Authority, versions: &[&'static SupportedProtocolVersion], own: Option<&Pair>,
 ) -> ClientConfig {
     let mut roots = RootCertStore::empty();
@@ -37,7 +37,7 @@ fn client(authority: &Authority) -> Arc<ClientConfig> {
     Arc::new(client_with(authority, &[&TLS13, &TLS12], None))
 }
 
-fn server(certificates: &Certificates, listener: usize) -> Arc<ServerConfig> {
+pub(super) fn server(certificates: &Certificates, listener: usize) -> Arc<ServerConfig> {
     Arc::clone(&certificates.keyring.servers[listener].as_ref().expect("it speaks TLS").config)
 }
 
@@ -105,10 +105,10 @@ fn keys_are_agreed_upon_so_that_no_later_computer_reads_what_was_recorded() {
     let (_, certificates) = site.good(&edge(A));
     let ends = shake(&client(&authority), &server(&certificates, 0), "a.example").unwrap();
     assert_eq!(ends.server.negotiated_key_exchange_group().unwrap().name(), NamedGroup::X25519MLKEM768);
-    // A client that prefers another but knows it is served by it too; one that does not know it is served anyway.
+    // A client that prefers another, or knows no other, is not made to begin again.
     let mut provider = default_provider();
     for (groups, expected) in [
-        (vec![kx_group::X25519, kx_group::X25519MLKEM768], NamedGroup::X25519MLKEM768),
+        (vec![kx_group::X25519, kx_group::X25519MLKEM768], NamedGroup::X25519),
         (vec![kx_group::X25519, kx_group::SECP256R1], NamedGroup::X25519),
     ] {
         provider.kx_groups = groups;

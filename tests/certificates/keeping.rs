@@ -19,9 +19,9 @@ fn a_bad_file_does_not_take_a_good_ones_place() {
     // In this order each is a step of a replacement that goes wrong: half of a pair, no pair, no roots.
     site.file("a.pem", &other.cert);
     for (expected, step) in [
-        ("E043 5:42 \"a.key\": the key does not belong to the certificate", 0),
-        ("E043 5:27 \"a.pem\": it is not a PEM file", 1),
-        ("E043 5:27 \"a.pem\": there is no such file", 2),
+        ("E043 5:41 \"a.key\": the key does not belong to the certificate", 0),
+        ("E043 5:26 \"a.pem\": it is not a PEM file", 1),
+        ("E043 5:26 \"a.pem\": there is no such file", 2),
     ] {
         match step {
             0 => {}
@@ -73,7 +73,7 @@ fn an_expired_certificate_does_not_take_the_place_of_a_valid_one() {
     for strictness in [Strictness::Strict, Strictness::Lenient] {
         let kept = make(&first, strictness, now());
         let said = site.shown(&kept.refused[0]);
-        assert!(said.starts_with("E043 5:27 \"a.pem\": it expired on 2026-01-01T00:00:00.000Z; the earlier"), "{said}");
+        assert!(said.starts_with("E043 5:26 \"a.pem\": it expired on 2026-01-01T00:00:00.000Z; the earlier"), "{said}");
         assert_eq!((end(&kept), kept.again_at), (good, None));
     }
     // One that is not valid yet waits for its time.

@@ -41,8 +41,6 @@ pub fn config(
     let alpn = if protocol == UpstreamProtocol::H2 { ALPN_H2 } else { ALPN_HTTP1 };
     config.alpn_protocols = vec![alpn.to_vec()];
     config.resumption = Resumption::in_memory_sessions(UPSTREAM_SESSIONS);
-    // As for clients: what is sent early can be sent again by others.
-    config.enable_early_data = false;
     Ok(config)
 }
 

@@ -99,9 +99,8 @@ impl Certificates {
             plan.tls.iter().enumerate().map(|(position, tls)| maker.section(TlsId::new(position), tls)).collect();
         let servers = plan.listeners.iter().map(|listener| {
             let section = sections[listener.tls?.index()].as_ref()?;
-            let config = section.config(&listener.protocols).map(ready_server);
-            let config = config.expect("TLS 1.2 and 1.3 are built in");
-            Some(Server { config, names: Arc::clone(&section.names) })
+            let config = section.config(&listener.protocols).expect("TLS 1.2 and 1.3 are built in");
+            Some(Server { config: ready_server(config), names: Arc::clone(&section.names) })
         });
         let servers = servers.collect();
         let clients = plan.upstreams.iter().enumerate();

@@ -59,8 +59,6 @@ impl Section {
             Protocol::Http1 => ALPN_HTTP1.to_vec(),
         };
         config.alpn_protocols = protocols.iter().map(alpn).collect();
-        // Early data could be sent again by anyone who saw it (RFC 8446 8): a gateway does not know what may be.
-        config.max_early_data_size = 0;
         // Tickets are the only resumption: a table of sessions would be written by all cores.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::clone(&self.tickets.ticketer);
