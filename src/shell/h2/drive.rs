@@ -157,9 +157,14 @@ impl<I: Io> Drive<I> {
     /// Moves bytes. `h2` first, so that all it has to say in this turn leaves in one send. Ready when the connection is
     /// over.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_over = Pin::new(&mut self.connection).poll(cx).is_ready();
+        let over = Pin::new(&mut self.connection).poll(cx);
+        self.has_left |= match &over {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => error.is_remote(),
+            Poll::Pending => false,
+        };
         let is_lost = matches!(self.line.poll_send(cx), Poll::Ready(Err(_)));
-        if is_over || is_lost { Poll::Ready(()) } else { Poll::Pending }
+        if over.is_ready() || is_lost { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Passes on what the peer says of new streams.
