@@ -18,12 +18,17 @@ mod origin;
 mod peer;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use ringway::policy::names::CertificateNames;
+use rustls::version::TLS13;
 
 use cases::CHAPTERS;
 use origin::Echo;
-use peer::Target;
+use peer::{AUTHORITY, Target};
 
+use crate::support::tls::{Authority, Bare, keyring};
 use crate::support::{Gateway, PATIENCE};
 
 /// The RFCs that cases come from, and the number of the last chapter of each.
@@ -76,19 +81,31 @@ fn play(chapter: &[case::Case], target: &Target, echo: &Echo) -> Vec<String> {
 }
 
 /// A gateway that speaks HTTP/2 alone on its listener, and forwards everything.
-fn gateway(echo: &Echo, listener: &str) -> Gateway {
-    Gateway::start(&format!(
+fn config(echo: &Echo, listener: &str) -> String {
+    format!(
         "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocols = [\"h2\"]\n{listener}\n\
          [upstreams.origin]\nendpoints = [\"{}\"]\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n",
         echo.origin.endpoint()
-    ))
+    )
 }
 
 #[test]
 fn every_case_holds_in_clear_text() {
     let echo = Echo::on((Ipv4Addr::LOCALHOST, 0).into());
-    let gateway = gateway(&echo, "");
+    let gateway = Gateway::start(&config(&echo, ""));
     all_hold(&Target { address: gateway.address(), tls: None, patience: patience() }, &echo);
+}
+
+#[test]
+fn every_case_holds_over_tls() {
+    let echo = Echo::on((Ipv4Addr::LOCALHOST, 0).into());
+    let authority = Authority::new();
+    let server = (authority.server(&[AUTHORITY], &["h2"]), CertificateNames::new([[AUTHORITY]]));
+    let tls = "tls = \"edge\"\n[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]\n";
+    let gateway = Bare::start(&config(&echo, tls), keyring(Some(server), None));
+    let mut client = authority.client(&[&TLS13]);
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    all_hold(&Target { address: gateway.address, tls: Some(Arc::new(client)), patience: patience() }, &echo);
 }
 
 fn all_hold(target: &Target, echo: &Echo) {

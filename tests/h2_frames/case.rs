@@ -1,7 +1,7 @@
 //! A case: what is sent, where the RFC speaks of it, and what has to come of it.
 
 use super::frame::code;
-use super::peer::{ALIVE, End, Peer, Target};
+use super::peer::{ALIVE, End, Peer, Said, Target};
 
 /// What holds or what does not.
 pub type Verdict = Result<(), String>;
@@ -28,8 +28,8 @@ pub enum Expect {
     Ends,
     /// The stream is reset with one of these codes, and the connection goes on.
     Stream(&'static [u32]),
-    /// RFC 9113 8.1.1: the stream is reset with PROTOCOL_ERROR or answered with 4xx; no server behind sees the request
-    /// complete, and the connection goes on.
+    /// RFC 9113 8.1.1: the stream is reset with PROTOCOL_ERROR or answered with 4xx, and the connection goes on; or it
+    /// ends with that code (5.4.1). No server behind sees the request complete.
     Malformed,
     /// The stream is answered with this status, and the connection goes on.
     Answer(u16),
@@ -99,6 +99,16 @@ impl Expect {
                 let verdicts: Vec<Verdict> = alternatives.iter().map(|expect| expect.judge_now(peer)).collect();
                 if verdicts.iter().any(Result::is_ok) { lives_or_ended(peer) } else { Err(found(peer)) }
             }
+            Self::Malformed => {
+                let stream = peer.last_stream();
+                peer.wait(|peer| peer.on(stream).is_over() || peer.goaway.is_some());
+                if peer.goaway.is_some() {
+                    peer.await_end();
+                    return is_connection_error(peer, &[code::PROTOCOL_ERROR]);
+                }
+                is_alive(peer)?;
+                self.judge_now(peer)
+            }
             _ => {
                 let stream = peer.last_stream();
                 if !matches!(self, Self::Nothing) {
@@ -114,18 +124,24 @@ impl Expect {
     fn judge_now(&self, peer: &mut Peer) -> Verdict {
         let streams: Vec<u32> = peer.said.keys().copied().collect();
         let said = peer.on(peer.last_stream());
-        let is_malformed =
-            said.reset == Some(code::PROTOCOL_ERROR) || said.status().is_some_and(|status| status / 100 == 4);
         let holds = match self {
             Self::Connection(codes) => return is_connection_error(peer, codes),
             Self::Stream(codes) => said.reset.is_some_and(|code| codes.contains(&code)),
-            Self::Malformed => is_malformed,
-            Self::Answer(status) => said.status() == Some(*status) && said.is_ended && said.reset.is_none(),
+            Self::Malformed => is_malformed(&said) || is_connection_error(peer, &[code::PROTOCOL_ERROR]).is_ok(),
+            // RFC 9113 8.1: after the whole answer the client may be told to stop.
+            Self::Answer(status) => {
+                said.status() == Some(*status) && said.is_ended && said.reset.is_none_or(|code| code == code::NO_ERROR)
+            }
             Self::Nothing => peer.end.is_none() && streams.iter().all(|stream| peer.on(*stream).reset.is_none()),
             Self::Ends | Self::OneOf(_) | Self::Holds(_) => false,
         };
         if holds { Ok(()) } else { Err(found(peer)) }
     }
+}
+
+/// RFC 9113 8.1.1: either is allowed on the stream.
+pub fn is_malformed(said: &Said) -> bool {
+    said.reset == Some(code::PROTOCOL_ERROR) || said.status().is_some_and(|status| status / 100 == 4)
 }
 
 fn is_connection_error(peer: &Peer, codes: &[u32]) -> Verdict {

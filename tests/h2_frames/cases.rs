@@ -16,11 +16,11 @@ mod streams;
 /// What every chapter needs.
 mod prelude {
     pub use super::super::case::Expect::{self, Answer, Connection, Ends, Holds, Malformed, Nothing, OneOf, Stream};
-    pub use super::super::case::{Case, Verdict, found, is_alive};
+    pub use super::super::case::{Case, Verdict, found, is_alive, is_malformed};
     pub use super::super::frame::*;
     pub use super::super::hpack::Block;
     pub use super::super::origin::LARGE_BYTES;
-    pub use super::super::peer::{AUTHORITY, Peer, Said, status_of};
+    pub use super::super::peer::{AUTHORITY, Peer, status_of};
 
     /// The code that is meant most often.
     pub const PROTOCOL: &[u32] = &[code::PROTOCOL_ERROR];
@@ -28,11 +28,6 @@ mod prelude {
     /// A verdict from a condition.
     pub fn holds(condition: bool, peer: &Peer) -> Verdict {
         if condition { Ok(()) } else { Err(found(peer)) }
-    }
-
-    /// RFC 9113 8.1.1: either is allowed.
-    pub fn is_malformed(said: &Said) -> bool {
-        said.reset == Some(code::PROTOCOL_ERROR) || said.status().is_some_and(|status| status / 100 == 4)
     }
 }
 

@@ -284,6 +284,11 @@ impl Peer {
         true
     }
 
+    /// Takes in what is there already.
+    pub fn look(&mut self) {
+        while self.end.is_none() && self.take(Instant::now()) {}
+    }
+
     /// Waits for the whole answer on `stream`, or its reset.
     pub fn answer(&mut self, stream: u32) -> Said {
         self.wait(|peer| peer.on(stream).is_over());

@@ -12,7 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proto::h2::watch::{Abuse, Watch};
+use crate::proto::h2::Reason;
+use crate::proto::h2::watch::Watch;
 use crate::shell::buffer::Buffer;
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::core::Core;
@@ -42,6 +43,8 @@ struct Pipe<I: Io> {
     is_sending: bool,
     /// Bytes that went either way since the last [`Line::take_progress`].
     progress: u64,
+    /// Bytes received, ever.
+    received: u64,
     /// Buffers written since the last [`Line::take_written`].
     written: u64,
 }
@@ -79,6 +82,7 @@ fn pipe<I: Io>(
         sending: Buffer::default(),
         is_sending: false,
         progress: 0,
+        received: 0,
         written: 0,
     }));
     (Adapter(Rc::clone(&pipe)), Line(pipe))
@@ -107,6 +111,12 @@ impl<I: Io> Line<I> {
         std::mem::take(&mut pipe.progress) + pipe.wire().take_progress()
     }
 
+    /// Bytes received, ever.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.0.borrow().received
+    }
+
     /// Ends both directions at once.
     pub fn abort(&self) {
         self.0.borrow_mut().wire().abort();
@@ -118,10 +128,10 @@ impl<I: Io> Line<I> {
         std::mem::take(&mut self.0.borrow_mut().written)
     }
 
-    /// What the client has done that ends its connection.
+    /// Why the client's connection has to end, if it has to.
     #[must_use]
-    pub fn abuse(&self) -> Option<Abuse> {
-        self.0.borrow().watch.as_ref().and_then(Watch::abuse)
+    pub fn ends(&self) -> Option<Reason> {
+        self.0.borrow().watch.as_ref().and_then(Watch::ends)
     }
 
     /// Lets the client's next header blocks pass; true when some wait.
@@ -209,11 +219,16 @@ impl<I: Io> Pipe<I> {
             self.outbound = self.core.buffers.borrow_mut().standard();
         }
         let count = bytes.len().min(self.outbound.room());
-        let fits = self.outbound.append(&bytes[..count]);
+        let now = self.core.io.now();
+        let correction = self.watch.as_mut().and_then(|watch| watch.send(&bytes[..count], now));
+        let fits = match correction {
+            Some((at, reason)) => {
+                let parts = [&bytes[..at], &reason.code().to_be_bytes(), &bytes[at + 4..count]];
+                parts.iter().all(|part| self.outbound.append(part))
+            }
+            None => self.outbound.append(&bytes[..count]),
+        };
         debug_assert!(fits, "the room was measured");
-        if let Some(watch) = &mut self.watch {
-            watch.send(&bytes[..count], self.core.io.now());
-        }
         Poll::Ready(Ok(count))
     }
 
@@ -237,9 +252,11 @@ impl<I: Io> Pipe<I> {
                     return Poll::Pending;
                 }
                 Poll::Ready(read) => {
-                    if read? == 0 {
+                    let count = read?;
+                    if count == 0 {
                         return Poll::Ready(Ok(()));
                     }
+                    self.received += count as u64;
                 }
             }
         }

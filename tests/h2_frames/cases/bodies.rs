@@ -197,7 +197,7 @@ pub const CASES: &[Case] = &[
             let stream = peer.post();
             peer.send(Frame::new(kind::PRIORITY, 0, stream, [0; 4]));
         },
-        Stream(&[code::FRAME_SIZE_ERROR]),
+        OneOf(&[Stream(&[code::FRAME_SIZE_ERROR]), Connection(&[code::FRAME_SIZE_ERROR])]),
     ),
     Case::new(
         "PRIORITY that is too long",
@@ -206,7 +206,7 @@ pub const CASES: &[Case] = &[
             let stream = peer.post();
             peer.send(Frame::new(kind::PRIORITY, 0, stream, [0; 6]));
         },
-        Stream(&[code::FRAME_SIZE_ERROR]),
+        OneOf(&[Stream(&[code::FRAME_SIZE_ERROR]), Connection(&[code::FRAME_SIZE_ERROR])]),
     ),
     Case::new(
         "RST_STREAM on stream 0",

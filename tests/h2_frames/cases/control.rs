@@ -237,7 +237,7 @@ pub const CASES: &[Case] = &[
             let stream = peer.post();
             peer.send(window_update(stream, 0));
         },
-        Stream(PROTOCOL),
+        OneOf(&[Stream(PROTOCOL), Connection(PROTOCOL)]),
     ),
     Case::new(
         "WINDOW_UPDATE with the reserved bit",

@@ -182,7 +182,16 @@ pub const CASES: &[Case] = &[
     Case::new("a path with a carriage return", "RFC 9113 8.3.1", |peer| path(peer, "/ca\rse"), Malformed),
     Case::new("a path with a NUL", "RFC 9113 8.3.1", |peer| path(peer, "/ca\0se"), Malformed),
     Case::new("a path with a tab", "RFC 9113 8.3.1", |peer| path(peer, "/ca\tse"), Malformed),
-    Case::new("a path with a fragment", "RFC 9113 8.3.1", |peer| path(peer, "/case#part"), Malformed),
+    Case::new(
+        "a path with a fragment",
+        "RFC 9113 8.3.1",
+        |peer| path(peer, "/case#part"),
+        Holds(|peer| {
+            // RFC 9110 7.1: it is no part of a target. Refused or dropped, it must reach nobody.
+            let said = peer.answer(1);
+            holds(is_malformed(&said) || said.text().starts_with("GET /case\n"), peer)
+        }),
+    ),
     Case::new(
         "a query is passed on",
         "RFC 9113 8.3.1",

@@ -16,7 +16,7 @@ use super::answer;
 use super::purse::{Piece, Purse};
 use super::request::Intake;
 use crate::proto::h1::chunked::Decoder;
-use crate::proto::h1::encode::{CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
+use crate::proto::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
 use crate::shell::buffer::Buffer;
 use crate::shell::buffers::SMALL_BYTES;
 use crate::shell::tls::Told;
@@ -328,7 +328,12 @@ impl Face {
         if head.status < 200 && !is_tunnel {
             return respond.send_informational(head.response).map_err(gone);
         }
-        let has_body = !self.to_head && !matches!(head.status, 204 | 304) && head.length != Some(0);
+        // A head that is all there is ends the stream itself: gRPC takes it for trailers then.
+        let is_empty = head.length == Some(0) || head.is_chunked && self.answer.held.data() == BODY_END;
+        if is_empty {
+            self.answer.held.clear();
+        }
+        let has_body = !self.to_head && !matches!(head.status, 204 | 304) && !is_empty;
         let is_last = !is_tunnel && !has_body;
         self.answer.framing = match head.length {
             _ if is_tunnel && self.request.intake == Intake::Tunnel => Framing::Tunnel,
