@@ -141,8 +141,6 @@ class Head:
         self.length, self.is_chunked = self.framing()
         if any(value.lower() != b"100-continue" for value in self.all(b"expect")):
             raise Refused("expectation")
-        if self.asks_for_another_protocol() and not self.is_local:
-            raise Refused("Upgrade")
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of the lines of this name."""
@@ -209,7 +207,9 @@ class Head:
     @property
     def ends(self) -> bool:
         """RFC 9112 9.3."""
-        return b"close" in self.options or (not self.is_11 and b"keep-alive" not in self.options)
+        is_last = b"close" in self.options or (not self.is_11 and b"keep-alive" not in self.options)
+        # What is refused with an upgrade may go on in another protocol.
+        return is_last or self.asks_for_another_protocol()
 
     @property
     def is_local(self) -> bool:
@@ -218,7 +218,7 @@ class Head:
         hops = self.all(b"max-forwards")
         is_last_hop = self.method == b"OPTIONS" and len(hops) == 1 and re.fullmatch(rb"0+", hops[0]) is not None
         is_loop = sum(len(via) > 1 and via[1].lower() == b"ringway" for via in vias) > VIA_MAX
-        return self.method == b"TRACE" or is_last_hop or is_loop
+        return self.method == b"TRACE" or is_last_hop or is_loop or self.asks_for_another_protocol()
 
     def with_body(self, stream: bytes, at: int) -> tuple[Message, int | None]:
         """The whole message whose body begins at `at`."""
