@@ -26,6 +26,8 @@ mod errors;
 mod faults;
 /// What of a message goes through, what goes, what is added.
 mod forwarding;
+/// HTTP/2 from clients.
+mod h2;
 /// Attacks over HTTP/2, beside a good client.
 mod h2_attacks;
 /// HTTP/2 at the level of frames: every rule that a client can see.
