@@ -12,7 +12,7 @@ use crate::support::PATIENCE;
 use crate::support::process::Process;
 
 /// Connections that attack at the same time.
-pub const ATTACKERS: u64 = 12;
+pub const ATTACKERS: u64 = 3;
 /// What one of them may make the gateway hold.
 const HELD_BYTES_MAX: u64 = 1024 * 1024;
 /// Requests of the good client before and after.
@@ -23,28 +23,33 @@ pub struct Arena {
     process: Process,
     /// The origin of the attackers, and the good client's own: no attack is on a server behind the gateway.
     _origins: [Echo; 2],
+    /// The listener of the attackers, on the same core as the good client's.
     pub target: Target,
+    pub good: Target,
 }
 
 impl Arena {
-    /// With these further tables in the configuration.
+    /// With these further keys of the attackers' listener.
     pub fn open(more: &str) -> Self {
         let origins = [(); 2].map(|()| Echo::on((Ipv4Addr::LOCALHOST, 0).into()));
+        let listener = "address = \"127.0.0.1:0\"\nprotocols = [\"h2\"]";
+        let upstream = |origin: &Echo| format!("endpoints = [\"{}\"]", origin.origin.endpoint());
         let process = Process::run(&format!(
-            "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocols = [\"h2\"]\n\
-             [upstreams.origin]\nendpoints = [\"{}\"]\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
-             [upstreams.good]\nendpoints = [\"{}\"]\n[routes.good]\npath = \"{ALIVE}\"\nupstream = \"good\"\n{more}",
-            origins[0].origin.endpoint(),
-            origins[1].origin.endpoint(),
+            "[server]\nworkers = 1\n[listeners.good]\n{listener}\n[listeners.web]\n{listener}\n{more}\n\
+             [upstreams.origin]\n{}\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
+             [upstreams.good]\n{}\n[routes.good]\npath = \"{ALIVE}\"\nupstream = \"good\"\n",
+            upstream(&origins[0]),
+            upstream(&origins[1]),
         ));
-        let target = Target { address: process.address("web"), tls: None, patience: PATIENCE };
-        Self { process, _origins: origins, target }
+        let target = |name: &str| Target { address: process.address(name), tls: None, patience: PATIENCE };
+        let (target, good) = (target("web"), target("good"));
+        Self { process, _origins: origins, target, good }
     }
 
     /// Lets `attack` loose on [`ATTACKERS`] connections; each gives its peer, which is held until all have ended. The
     /// good client must get every answer, and the gateway must not hold much for the attackers.
     pub fn suffer(&self, attack: impl Fn(&Target) -> Peer + Sync) {
-        let mut good = Peer::ready(&self.target);
+        let mut good = Peer::ready(&self.good);
         (0..QUIET_REQUESTS).for_each(|_| ask(&mut good));
         let is_over = AtomicBool::new(false);
         let (rest, peak) = (self.process.resident_bytes(), AtomicU64::new(0));

@@ -6,7 +6,7 @@ use crate::h2_frames::hpack::Block;
 use crate::h2_frames::peer::{Peer, Target};
 
 /// Clients that do not move have little time.
-const IMPATIENT: &str = "[defaults]\ntimeouts = { idle = \"400ms\" }\n";
+const IMPATIENT: &str = "timeouts = { idle = \"400ms\" }";
 /// As many streams as one connection may have.
 const STREAMS: usize = 128;
 
