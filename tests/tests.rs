@@ -26,12 +26,18 @@ mod errors;
 mod faults;
 /// What of a message goes through, what goes, what is added.
 mod forwarding;
+/// gRPC and gRPC-Web, from the client's message to the server's status.
+mod grpc;
 /// HTTP/2 from clients.
 mod h2;
 /// Attacks over HTTP/2, beside a good client.
 mod h2_attacks;
+/// Origins that break HTTP/2, or make use of its ways to refuse: nothing is lost, doubled or falsely complete.
+mod h2_faults;
 /// HTTP/2 at the level of frames: every rule that a client can see.
 mod h2_frames;
+/// HTTP/1.1 clients reach origins that speak HTTP/2, and nothing is lost or made up on the way.
+mod h2_upstreams;
 /// Who the client is, and what an exchange is called.
 mod identity;
 /// What a connection at rest holds.

@@ -2,6 +2,7 @@
 //! passed in.
 
 pub mod authority;
+pub mod grpc_web;
 pub mod h1;
 pub mod h2;
 pub mod head;

@@ -121,7 +121,7 @@ impl<I: Io> Serve<I> {
     pub fn new(downstream: Box<Downstream<I>>) -> Self {
         let deadline = downstream.core.io.now().after(limits::TLS_ACCEPT_TIME);
         Self(match downstream.stream {
-            Wire::Plain(_) | Wire::Face(_) => Place::first(downstream),
+            Wire::Plain(_) | Wire::Face(_) | Wire::H2Up(_) => Place::first(downstream),
             Wire::Tls(_) => Place::Greeting(downstream, deadline),
         })
     }

@@ -20,6 +20,7 @@ pub mod local;
 pub mod mail;
 pub mod record;
 pub mod relay;
+pub mod secure;
 pub mod serving;
 #[cfg(feature = "simulator")]
 pub mod sim;

@@ -135,6 +135,7 @@ fn write_head<I: Io>(
         bytes: up.buffer.data(),
         framing: DownwardFraming::AsAnnounced,
         pseudonym: &story.plan.server.name,
+        via: work.answer.version.number(),
         date: b"",
         id: work.facts.id(),
         connection: connection_of(&work.request, false),

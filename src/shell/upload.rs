@@ -34,6 +34,8 @@ pub struct Upload {
     moved: Instant,
     /// The head's message carried the whole body.
     pub was_whole: bool,
+    /// Something of the body was read that was not in that message.
+    pub has_read: bool,
     /// Bytes of that message.
     message: usize,
     /// Written completely.
@@ -70,9 +72,21 @@ impl Upload {
             started: now,
             moved: now,
             was_whole: incoming.is_done(),
+            has_read: false,
             is_done: false,
             is_broken: false,
         }
+    }
+
+    /// Lets the client take the time it wants between two bytes, as far as `timeouts.idle` goes: a conversation, not a
+    /// file.
+    pub fn take_time(&mut self) {
+        self.rate = 0;
+    }
+
+    /// When a byte last came or went; while it is under way.
+    pub fn moved(&self) -> Option<Instant> {
+        (!self.is_done).then_some(self.moved)
     }
 
     /// True when the upstream took not a byte of the message that began it: the first write failed, and a socket that
@@ -175,6 +189,7 @@ impl Upload {
 
     fn arrived<I: Io>(&mut self, core: &Core<I>, decoder: &mut Decoder, surplus: &mut Buffer) -> Result<(), Fault> {
         self.moved = core.io.now();
+        self.has_read = true;
         let piece = self
             .incoming
             .take(decoder, &mut self.buffer)

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::buffer::Buffer;
 use super::h2::down::face::Face;
+use super::h2::up::{Failure, UpStream};
 use super::io::Stream;
 use super::tls::{TlsStream, Told};
 use crate::proto::head::Version;
@@ -19,10 +20,29 @@ use crate::proto::head::Version;
 pub enum Wire<S: Stream> {
     /// The bytes of the socket.
     Plain(S),
+    /// A stream of an HTTP/2 connection to an upstream.
+    H2Up(Box<UpStream>),
     /// One stream of a client's HTTP/2 connection.
     Face(Box<Face>),
     /// What TLS protects on it.
     Tls(Box<TlsStream<S>>),
+}
+
+impl<S: Stream> Wire<S> {
+    /// It is one stream of a connection that others use too, and ends with its exchange.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::H2Up(_))
+    }
+
+    /// Why it failed, where more is known than that it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::H2Up(stream) => stream.failure(),
+            Self::Plain(_) | Self::Tls(_) | Self::Face(_) => None,
+        }
+    }
 }
 
 /// Calls the same method of whatever is inside.
@@ -30,6 +50,7 @@ macro_rules! inside {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Plain($stream) => $call,
+            Wire::H2Up($stream) => $call,
             Wire::Face($stream) => $call,
             Wire::Tls($stream) => $call,
         }
@@ -37,12 +58,12 @@ macro_rules! inside {
 }
 
 impl<S: Stream> Wire<S> {
-    /// The version of what a client says, whose head said `head`: streams of HTTP/2 say 1.1 in their stead.
+    /// The version of what the peer says, whose head said `head`: streams of HTTP/2 say 1.1 in their stead.
     #[must_use]
     pub fn version(&self, head: Version) -> Version {
         match self {
             Self::Plain(_) | Self::Tls(_) => head,
-            Self::Face(_) => Version::Http2,
+            Self::Face(_) | Self::H2Up(_) => Version::Http2,
         }
     }
 
@@ -50,7 +71,7 @@ impl<S: Stream> Wire<S> {
     #[must_use]
     pub fn is_pressed(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::Tls(_) => false,
+            Self::Plain(_) | Self::Tls(_) | Self::H2Up(_) => false,
             Self::Face(face) => face.is_pressed(),
         }
     }
@@ -59,7 +80,7 @@ impl<S: Stream> Wire<S> {
     #[must_use]
     pub fn told(&self) -> Option<&Rc<Told>> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::H2Up(_) => None,
             Self::Face(face) => face.told(),
             Self::Tls(stream) => stream.told(),
         }
@@ -69,7 +90,7 @@ impl<S: Stream> Wire<S> {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         match self {
-            Self::Plain(_) => "http",
+            Self::Plain(_) | Self::H2Up(_) => "http",
             Self::Face(face) if face.told().is_none() => "http",
             Self::Face(_) | Self::Tls(_) => "https",
         }

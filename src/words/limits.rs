@@ -148,6 +148,36 @@ pub const TLS_MESSAGE_BYTES: usize = 72 * 1024;
 /// Records that one key seals before it is exchanged: half of what AES-GCM allows (RFC 8446 5.5).
 pub const TLS_KEY_RECORDS: u64 = 1 << 23;
 
+// ------------------------------------------------------------------------------------------ HTTP/2 to upstreams
+
+/// Connections to one endpoint of one core; who finds no stream on them waits.
+pub const TRUNKS: usize = 16;
+/// Streams in use on one of them, however many its peer would take: with the windows below this bounds what a
+/// connection holds for clients that do not read.
+pub const TRUNK_STREAMS: usize = 128;
+/// A fresh connection whose peer takes no stream in this time is given up; who waits for it has `timeouts.connect`.
+pub const OPEN_TIME: Duration = Duration::from_secs(2);
+/// What a peer may send on one stream before it is taken: a stalled stream holds no more.
+pub const STREAM_WINDOW: u32 = 128 * 1024;
+/// The same for a connection: all of its streams may stall, and none stalls another.
+pub const TRUNK_WINDOW: u32 = STREAM_WINDOW * TRUNK_STREAMS as u32;
+/// What one stream holds for a peer that does not take it.
+pub const STREAM_SEND_BYTES: usize = 64 * 1024;
+/// Fields of one answer, as HPACK counts them (32 bytes a field beside its text). More resets the stream; what the
+/// listener's `limits.header_bytes` refuse comes before it unless they are raised.
+pub const ANSWER_FIELDS_BYTES: u32 = 128 * 1024;
+/// Streams of one connection whose answers are whole and whose ends have not come.
+pub const TRUNK_REMAINS: usize = 16;
+/// They are reset when their ends do not come in this time.
+pub const REMAIN_TIME: Duration = Duration::from_secs(1);
+/// A connection with streams in use on which nothing was heard for this long is asked with PING whether it lives.
+pub const PING_AFTER: Duration = Duration::from_secs(5);
+/// It must answer within this.
+pub const PING_TIME: Duration = Duration::from_secs(5);
+/// And is not asked again for so long while nothing else comes: gRPC servers end connections that ask more often
+/// than every five minutes.
+pub const PING_AGAIN: Duration = Duration::from_secs(6 * 60);
+
 // ------------------------------------------------------------------------------------------ plan
 
 /// Listeners in one plan.
@@ -188,6 +218,18 @@ pub const WEIGHT_MAX: u64 = 1_000_000;
 pub const SPLIT_MAX: usize = 100;
 /// Longest duration that the configuration may name; "none" is the word for longer.
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+// ------------------------------------------------------------------------------------------ certificates
+
+/// Largest file of certificates, keys or revocation lists.
+pub const CERTIFICATE_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Files of certificates are looked at this often. What changed is read once it stood still from one look to the next,
+/// so that a pair of files is not read between its two writes.
+pub const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
+/// A certificate that ends within this time is warned about.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// TLS sessions kept for one upstream, all its endpoints together, to be resumed.
+pub const UPSTREAM_SESSIONS: usize = 256;
 
 // ------------------------------------------------------------------------------------------ observation
 

@@ -43,6 +43,8 @@ struct Pipe<I: Io> {
     is_sending: bool,
     /// Bytes that went either way since the last [`Line::take_progress`].
     progress: u64,
+    /// Bytes received, ever.
+    received: u64,
     /// Buffers written since the last [`Line::take_written`].
     written: u64,
 }
@@ -80,6 +82,7 @@ fn pipe<I: Io>(
         sending: Buffer::default(),
         is_sending: false,
         progress: 0,
+        received: 0,
         written: 0,
     }));
     (Adapter(Rc::clone(&pipe)), Line(pipe))
@@ -106,6 +109,12 @@ impl<I: Io> Line<I> {
     pub fn take_progress(&self) -> u64 {
         let pipe = &mut *self.0.borrow_mut();
         std::mem::take(&mut pipe.progress) + pipe.wire().take_progress()
+    }
+
+    /// Bytes received, ever.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.0.borrow().received
     }
 
     /// Ends both directions at once.
@@ -243,9 +252,11 @@ impl<I: Io> Pipe<I> {
                     return Poll::Pending;
                 }
                 Poll::Ready(read) => {
-                    if read? == 0 {
+                    let count = read?;
+                    if count == 0 {
                         return Poll::Ready(Ok(()));
                     }
+                    self.received += count as u64;
                 }
             }
         }

@@ -109,6 +109,25 @@ impl Told {
     }
 }
 
+impl Told {
+    /// The version as logs call it.
+    #[must_use]
+    pub fn version_name(&self) -> &'static str {
+        if self.version == ProtocolVersion::TLSv1_3 { "TLSv1.3" } else { "TLSv1.2" }
+    }
+
+    /// The suite as IANA calls it.
+    #[must_use]
+    pub fn suite_name(&self) -> &'static str {
+        match self.suite {
+            CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+            CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+            suite => suite.as_str().unwrap_or("unknown"),
+        }
+    }
+}
+
 impl<S: Stream> TlsStream<S> {
     /// The server's side over `stream`; `config` is from [`ready_server`].
     #[must_use]
