@@ -21,6 +21,8 @@ mod handshakes;
 mod keeping;
 /// The same by the real process, over sockets.
 mod serving;
+/// Towards upstreams, by the real process.
+mod upstreams;
 
 /// 2026-07-01T00:00:00Z in seconds.
 const NOW: u64 = 1_782_864_000;

@@ -61,6 +61,9 @@ impl Upward<'_> {
     }
 
     fn keeps(&self, line: &Line) -> bool {
+        if is_untouched(line, self.edits) {
+            return true;
+        }
         let is_ours = match line.known {
             Known::Host | Known::XRequestId | Known::XRealIp => true,
             Known::Forwarded | Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => true,
@@ -232,6 +235,9 @@ impl Downward<'_> {
     }
 
     fn keeps(&self, line: &Line) -> bool {
+        if is_untouched(line, self.edits) {
+            return true;
+        }
         let is_ours = match line.known {
             Known::XRequestId => !self.id.is_empty(),
             // RFC 9110 8.6: neither has a body to speak of.
@@ -268,6 +274,12 @@ fn copy_lines(
         run.end = u32::try_from(end).expect("heads are bounded far below 4 GiB");
     }
     out.extend_from_slice(run.of(bytes));
+}
+
+/// True for a line that no rule speaks of: most lines, so this is asked first.
+#[inline]
+fn is_untouched(line: &Line, edits: &FieldEdits) -> bool {
+    line.known == Known::Other && !line.hop && edits.remove.is_empty() && edits.set.is_empty()
 }
 
 /// True when the edits remove or replace the field `name`.

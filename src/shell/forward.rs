@@ -420,7 +420,7 @@ impl Wait {
             self.is_sent = true;
             self.sent = core.io.now();
         }
-        if let Poll::Ready(answered) = self.poll_head(cx, &core, work, up, limits) {
+        if let Poll::Ready(answered) = self.poll_head(cx, &core, &down.stream, work, up, limits) {
             return Poll::Ready(answered);
         }
         let (stalled, stall) = upload.deadline();
@@ -439,10 +439,11 @@ impl Wait {
     }
 
     fn poll_head<I: Io>(
-        &mut self, cx: &mut Context<'_>, core: &super::core::Core<I>, work: &mut Work, up: &mut Up<Wire<I::Stream>>,
-        limits: &HeadLimits,
+        &mut self, cx: &mut Context<'_>, core: &super::core::Core<I>, down: &Wire<I::Stream>, work: &mut Work,
+        up: &mut Up<Wire<I::Stream>>, limits: &HeadLimits,
     ) -> Poll<Result<(), Fault>> {
         let to_head = work.request.method == Method::Head;
+        let is_pressed = down.is_pressed();
         loop {
             if up.buffer.len() > self.seen {
                 match parse::answer(up.buffer.data(), self.seen, limits, to_head, &mut work.answer) {
@@ -452,6 +453,9 @@ impl Wait {
                 }
             }
             ready!(up.stream.poll_readable(cx));
+            if is_pressed && up.buffer.capacity() == 0 {
+                up.buffer = core.buffers.borrow_mut().small();
+            }
             make_room(&mut up.buffer, core);
             match up.stream.poll_read(cx, &mut up.buffer) {
                 Poll::Pending => return Poll::Pending,

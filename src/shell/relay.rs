@@ -21,6 +21,7 @@ use super::work::Work;
 use super::{local, target};
 use crate::plan::FieldEdits;
 use crate::policy::outgoing::{Downward, DownwardFraming};
+use crate::proto::h1::encode::CHUNK_HEADER_BYTES;
 use crate::proto::head::{AnswerBody, Version};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::time::Instant;
@@ -303,11 +304,21 @@ impl<'u, I: Io> Relay<'u, I> {
 
 /// A buffer for the next piece: a large one where much is to come, or where the last read filled a small one.
 fn fitting<I: Io>(down: &Downstream<I>, mut buffer: Buffer, incoming: Incoming, is_flowing: bool) -> Buffer {
+    if down.stream.is_pressed() {
+        let buffers = &mut *down.core.buffers.borrow_mut();
+        buffers.give(buffer);
+        let mut small = buffers.small();
+        // It has no headroom of its own, and a chunk's header goes before what it is filled with.
+        small.reserve(CHUNK_HEADER_BYTES);
+        return small;
+    }
     let is_long = match incoming {
+        // What HTTP/2 does not take at once it holds, and for many streams.
+        _ if matches!(down.stream, Wire::Face(_)) => false,
         Incoming::Length(left) => left > STANDARD_BYTES as u64,
         _ => is_flowing,
     };
-    if is_long && buffer.capacity() < LARGE_BYTES || buffer.capacity() == 0 {
+    if buffer.capacity() < if is_long { LARGE_BYTES } else { STANDARD_BYTES } {
         let buffers = &mut *down.core.buffers.borrow_mut();
         buffers.give(buffer);
         return if is_long { buffers.large() } else { buffers.standard() };

@@ -1,125 +1,95 @@
 //! TLS to an upstream: the handshake behind a connect.
-#![expect(
-    clippy::disallowed_types,
-    reason = "rustls takes its configurations as Arc; they are touched by handshakes only"
-)]
+
+#![expect(clippy::disallowed_types, reason = "rustls takes its configurations as Arc; touched by handshakes only")]
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::connection::Downstream;
-use super::core::Core;
 use super::exchange::Story;
 use super::forward::{Deadlines, expired};
-use super::io::{Io, Stream, Timer};
+use super::io::{Io, Stream};
 use super::serving::{Choice, Serving};
+use super::tls::desk::Desk;
 use super::tls::{Application, Failure, TlsStream};
 use super::wire::Wire;
 use crate::plan::{Endpoint, Upstream, UpstreamProtocol};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::TLS_CONNECT_TIME;
 
-/// What an endpoint asks for before it is spoken to.
-#[derive(Clone, Debug)]
-pub struct Security {
+/// What it takes to speak TLS to an endpoint.
+pub struct Terms {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
-    protocol: UpstreamProtocol,
+    is_h2: bool,
 }
 
-impl Security {
-    /// What the endpoint of `choice` asks for; `None` for one that is spoken to in plain text.
+impl Terms {
+    /// For an endpoint of `plan`; `None` where no TLS is spoken to it.
     ///
     /// # Errors
-    /// When there is no configuration for it: it is never spoken to without TLS instead.
+    /// When there are none: TLS is then not spoken, nor anything else.
     pub fn of<S: Stream>(serving: &Serving<S>, choice: Choice) -> Result<Option<Self>, Fault> {
         let upstream = &serving.plan.upstreams[choice.upstream.index()];
         let endpoint = &upstream.endpoints[choice.endpoint];
         if !endpoint.is_tls {
             return Ok(None);
         }
-        match (serving.keyring.client(choice.upstream), name(upstream, endpoint)) {
-            (Some(config), Some(name)) => {
-                Ok(Some(Self { config: Arc::clone(config), name, protocol: upstream.protocol }))
-            }
-            _ => Err(Fault::new(Kind::Internal, Stage::Select, "no TLS configuration for the endpoint")),
-        }
+        let config = serving.keyring.client(choice.upstream).cloned();
+        let (Some(config), Some(name)) = (config, name(upstream, endpoint)) else {
+            return Err(Fault::new(Kind::Internal, Stage::Select, "no TLS configuration for the endpoint"));
+        };
+        Ok(Some(Self { config, name, is_h2: upstream.protocol == UpstreamProtocol::H2 }))
     }
 
-    fn begin<I: Io>(self, core: &Core<I>, stream: I::Stream) -> Result<Shaking<I::Stream>, Fault> {
-        let stream = TlsStream::client(stream, self.config, self.name, &core.desk).map_err(fault_of)?;
-        Ok(Shaking { stream: Some(stream), protocol: self.protocol })
-    }
-}
-
-/// A handshake with an upstream.
-struct Shaking<S: Stream> {
-    /// Until it is over.
-    stream: Option<TlsStream<S>>,
-    protocol: UpstreamProtocol,
-}
-
-impl<S: Stream> Shaking<S> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Wire<S>, Fault>> {
-        let Some(stream) = &mut self.stream else { return Poll::Pending };
-        let shaken = ready!(stream.poll_handshake(cx)).map_err(fault_of);
+    /// The handshake over `stream`, for as long as `poll_end` lets it go on.
+    ///
+    /// # Errors
+    /// Why the endpoint's certificate is not taken, or no TLS can be spoken.
+    pub async fn shake<S: Stream>(
+        self, stream: S, desk: &Rc<Desk>, mut poll_end: impl FnMut(&mut Context<'_>) -> Poll<Fault>,
+    ) -> Result<Wire<S>, Fault> {
+        let mut stream = TlsStream::client(stream, self.config, self.name, desk).map_err(fault_of)?;
+        let shaken = poll_fn(|cx| match stream.poll_handshake(cx) {
+            Poll::Ready(shaken) => Poll::Ready(shaken.map_err(fault_of)),
+            Poll::Pending => poll_end(cx).map(Err),
+        });
+        shaken.await?;
         let is_h2 = stream.told().is_some_and(|told| told.application == Some(Application::H2));
-        let is_other = is_h2 != (self.protocol == UpstreamProtocol::H2);
-        Poll::Ready(match (shaken, self.stream.take()) {
-            (Err(fault), _) => Err(fault),
-            (Ok(()), Some(stream)) if !is_other => Ok(Wire::Tls(Box::new(stream))),
-            _ => Err(Fault::new(Kind::TlsProtocol, Stage::Select, "the endpoint chose another protocol")),
-        })
+        if is_h2 != self.is_h2 {
+            return Err(Fault::new(Kind::TlsProtocol, Stage::Select, "the endpoint chose another protocol"));
+        }
+        Ok(Wire::Tls(Box::new(stream)))
     }
 }
 
-/// What speaks with the endpoint over `stream`, which was connected for an exchange of `down`.
+/// What speaks with the endpoint over `stream`: TLS, when that is what it asks for.
 ///
 /// # Errors
-/// Why its certificate is not taken, or no TLS can be spoken.
+/// Why its certificate is not taken, or no TLS can be spoken. It is never spoken to without.
 pub async fn secure<I: Io>(
     down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, stream: I::Stream,
 ) -> Result<Wire<I::Stream>, Fault> {
-    let Some(security) = Security::of(&story.serving.borrow(), choice)? else { return Ok(Wire::Plain(stream)) };
-    let mut shaking = security.begin(&down.core, stream)?;
+    let terms = Terms::of(&story.serving.borrow(), choice)?;
+    let Some(terms) = terms else { return Ok(Wire::Plain(stream)) };
     let deadline = down.core.io.now().after(TLS_CONNECT_TIME).min(deadlines.request);
-    poll_fn(|cx| {
-        if let Poll::Ready(shaken) = shaking.poll(cx) {
-            return Poll::Ready(shaken);
-        }
-        down.poll_expiry(cx, deadline).map(|expiry| {
-            Err(if deadline == deadlines.request {
-                expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
-            } else {
-                expired(expiry, Kind::TlsTimeout, "the TLS handshake took too long")
+    let core = Rc::clone(&down.core);
+    terms
+        .shake(stream, &core.desk, |cx| {
+            down.poll_expiry(cx, deadline).map(|expiry| {
+                if deadline == deadlines.request {
+                    expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
+                } else {
+                    expired(expiry, Kind::TlsTimeout, "the TLS handshake took too long")
+                }
             })
         })
-    })
-    .await
-}
-
-/// As [`secure`], for a connection that no single exchange waits for.
-///
-/// # Errors
-/// As [`secure`].
-pub async fn shake<I: Io>(
-    core: &Core<I>, security: Option<Security>, stream: I::Stream,
-) -> Result<Wire<I::Stream>, Fault> {
-    let Some(security) = security else { return Ok(Wire::Plain(stream)) };
-    let mut shaking = security.begin(core, stream)?;
-    let mut timer = core.io.timer();
-    let deadline = core.io.now().after(TLS_CONNECT_TIME);
-    poll_fn(|cx| match shaking.poll(cx) {
-        Poll::Ready(shaken) => Poll::Ready(shaken),
-        Poll::Pending => timer
-            .poll_at(cx, core.io.now(), deadline)
-            .map(|()| Err(Fault::new(Kind::TlsTimeout, Stage::Select, "the TLS handshake took too long"))),
-    })
-    .await
+        .await
 }
 
 /// The name that the endpoint's certificate must be for.

@@ -40,7 +40,7 @@ impl<S: Stream> Wire<S> {
     pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::H2Up(stream) => stream.failure(),
-            Self::Plain(_) | Self::Face(_) | Self::Tls(_) => None,
+            Self::Plain(_) | Self::Tls(_) | Self::Face(_) => None,
         }
     }
 }

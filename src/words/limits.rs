@@ -155,6 +155,8 @@ pub const TRUNKS: usize = 16;
 /// Streams in use on one of them, however many its peer would take: with the windows below this bounds what a
 /// connection holds for clients that do not read.
 pub const TRUNK_STREAMS: usize = 128;
+/// A fresh connection whose peer takes no stream in this time is given up; who waits for it has `timeouts.connect`.
+pub const OPEN_TIME: Duration = Duration::from_secs(2);
 /// What a peer may send on one stream before it is taken: a stalled stream holds no more.
 pub const STREAM_WINDOW: u32 = 128 * 1024;
 /// The same for a connection: all of its streams may stall, and none stalls another.

@@ -37,7 +37,7 @@ fn client(authority: &Authority) -> Arc<ClientConfig> {
     Arc::new(client_with(authority, &[&TLS13, &TLS12], None))
 }
 
-fn server(certificates: &Certificates, listener: usize) -> Arc<ServerConfig> {
+pub(super) fn server(certificates: &Certificates, listener: usize) -> Arc<ServerConfig> {
     Arc::clone(&certificates.keyring.servers[listener].as_ref().expect("it speaks TLS").config)
 }
 

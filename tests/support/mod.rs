@@ -13,6 +13,7 @@
 pub mod authority;
 pub mod client;
 pub mod gateway;
+pub mod h2_client;
 pub mod h2_origin;
 pub mod handshake;
 pub mod origin;

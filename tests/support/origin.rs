@@ -77,7 +77,12 @@ impl Origin {
 
     /// Runs `script` once for each connection; the connection closes when it returns.
     pub fn playing(script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::playing_on((Ipv4Addr::LOCALHOST, 0).into(), script)
+    }
+
+    /// As [`Origin::playing`], at a certain address.
+    pub fn playing_on(address: SocketAddr, script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let accept = move || listener.accept().map(|(stream, _)| Socket::Tcp(stream));
         Self::start(format!("http://{address}"), Some(address), accept, script)

@@ -3,7 +3,8 @@
 //!
 //! `h2` bounds what it holds, but not how often it is made to work. Payloads are not looked at, only skipped.
 
-use super::PREFACE;
+use super::grammar::Grammar;
+use super::{Head, PREFACE, Reason, block, flag, kind};
 use crate::words::limits::{
     H2_BLOCK_BYTES, H2_BLOCKS_PER_TURN, H2_CONTINUATIONS, H2_CONTROL_FRAMES, H2_CONTROL_FRAMES_PER_DATA,
     H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_WINDOW_TIME,
@@ -33,8 +34,8 @@ pub struct Watch {
     control: u32,
     /// Control frames that the work of this window explains.
     explained: u32,
-    /// The highest stream seen: a block on a higher one opens a stream.
-    last_stream: u32,
+    /// The block at hand, or the last one, is of trailers.
+    is_trailers: bool,
     /// A header block that is not complete: its frames after the first, and its bytes.
     block: Option<(u32, u32)>,
     /// Header blocks completed in this turn.
@@ -42,6 +43,12 @@ pub struct Watch {
     /// Since when a frame or header block has been incomplete.
     waits_since: Option<Instant>,
     abuse: Option<Abuse>,
+    grammar: Grammar,
+    /// What the client has sent against the rules.
+    breach: Option<Reason>,
+    /// Frames of header blocks that `h2` may not have looked at, and where the last block of them begins.
+    blocks_seen: Vec<u8>,
+    block_at: usize,
 }
 
 impl Watch {
@@ -56,11 +63,15 @@ impl Watch {
             resets: 0,
             control: 0,
             explained: 0,
-            last_stream: 0,
+            is_trailers: false,
             block: None,
             blocks: 0,
             waits_since: Some(now),
             abuse: None,
+            grammar: Grammar::default(),
+            breach: None,
+            blocks_seen: Vec::new(),
+            block_at: 0,
         }
     }
 
@@ -68,39 +79,65 @@ impl Watch {
     /// some header blocks, because each may decode to far more than it was.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) -> usize {
         self.renew(now);
+        self.forget_blocks();
         let mut rest = bytes;
-        while self.abuse.is_none() && self.blocks < H2_BLOCKS_PER_TURN && !rest.is_empty() {
+        let mut passed = 0;
+        while self.blocks < H2_BLOCKS_PER_TURN && !rest.is_empty() {
+            let before = rest;
             let step = self.received.step(&mut rest);
-            if let Some(head) = step.begins {
-                self.judge(head);
+            self.take(&step);
+            if self.ends().is_some() {
+                // What is at fault does not pass.
+                passed = bytes.len() - before.len();
+                break;
             }
-            if let Some(head) = step.ends {
-                self.complete(head);
-            }
+            passed = bytes.len() - rest.len();
         }
         let waits = self.block.is_some() || self.received.is_inside_control();
         self.waits_since = if waits { Some(self.waits_since.unwrap_or(now)) } else { None };
-        bytes.len() - rest.len()
+        passed
     }
 
-    /// Looks at bytes that we send.
-    pub fn send(&mut self, mut bytes: &[u8], now: Instant) {
+    /// Looks at bytes that we send. `h2` has one code for whatever is wrong with a header block; where another one is
+    /// right, says where it stands in `bytes`.
+    pub fn send(&mut self, bytes: &[u8], now: Instant) -> Option<(usize, Reason)> {
         self.renew(now);
-        while !bytes.is_empty() {
-            match self.sent.step(&mut bytes).ends {
-                Some(Head { kind: DATA, .. }) => {
+        let mut rest = bytes;
+        let mut correction = None;
+        while !rest.is_empty() {
+            let step = self.sent.step(&mut rest);
+            match step.ends {
+                Some(Head { kind: kind::DATA, .. }) => {
                     self.explained = self.explained.saturating_add(H2_CONTROL_FRAMES_PER_DATA);
                 }
-                Some(head @ Head { kind: RST_STREAM, .. }) if head.code != NO_ERROR => self.reset(),
+                Some(Head { kind: kind::RST_STREAM, .. }) if step.octets[..4] != [0; 4] => self.reset(),
                 _ => {}
             }
+            if let Some(Head { kind: kind::GOAWAY, length, .. }) = step.ends {
+                correction = correction.or_else(|| self.correct(bytes, bytes.len() - rest.len(), length));
+            }
         }
+        correction
+    }
+
+    /// The right code for a GOAWAY that ends at `end`, and its place.
+    fn correct(&self, bytes: &[u8], end: usize, length: u32) -> Option<(usize, Reason)> {
+        let at = end.checked_sub(length as usize)? + 4;
+        let is_general = bytes.get(at..at + 4)? == Reason::Protocol.code().to_be_bytes();
+        let reason = block::refusal(&self.blocks_seen).filter(|reason| is_general && *reason != Reason::Protocol)?;
+        Some((at, reason))
     }
 
     /// What the client has done that ends its connection.
     #[must_use]
     pub fn abuse(&self) -> Option<Abuse> {
         self.abuse
+    }
+
+    /// Why the client's connection has to end, if it has to.
+    #[must_use]
+    pub fn ends(&self) -> Option<Reason> {
+        self.breach.or_else(|| self.abuse.map(|_| Reason::EnhanceYourCalm))
     }
 
     /// Lets another turn begin; true when the last one ended before its bytes did.
@@ -121,23 +158,44 @@ impl Watch {
         }
     }
 
+    /// Takes what a step found.
+    fn take(&mut self, step: &Step<'_>) {
+        if let Some(head) = step.begins {
+            self.judge(head);
+        }
+        if let Some(head) = step.wanted {
+            self.breach = self.breach.or(Grammar::payload(head, step.octets).err());
+        }
+        if self.block.is_some() {
+            self.blocks_seen.extend_from_slice(step.payload);
+        }
+        if let Some(head) = step.ends {
+            self.complete(head);
+        }
+    }
+
     /// A frame begins.
     fn judge(&mut self, head: Head) {
+        let last_stream = self.grammar.last_stream();
+        self.breach = self.breach.or(self.grammar.begin(head).err());
+        if matches!(head.kind, kind::HEADERS | kind::CONTINUATION) {
+            self.note_block(head);
+        }
         match head.kind {
-            HEADERS => {
+            kind::HEADERS => {
                 self.block = Some((0, head.length));
-                if head.stream > self.last_stream {
-                    self.last_stream = head.stream;
+                self.is_trailers = head.stream <= last_stream;
+                if !self.is_trailers {
                     self.streams += 1;
                     self.explained = self.explained.saturating_add(H2_CONTROL_FRAMES_PER_STREAM);
                 }
             }
-            CONTINUATION => {
+            kind::CONTINUATION => {
                 let (frames, bytes) = self.block.unwrap_or_default();
                 self.block = Some((frames + 1, bytes.saturating_add(head.length)));
             }
-            DATA if head.length > 0 || head.flags & END_STREAM != 0 => {}
-            RST_STREAM => self.reset(),
+            kind::DATA if head.length > 0 || head.has(flag::END_STREAM) => {}
+            kind::RST_STREAM => self.reset(),
             _ => self.control(),
         }
         if self.block.is_some_and(|(frames, bytes)| frames > H2_CONTINUATIONS || bytes > H2_BLOCK_BYTES) {
@@ -148,9 +206,29 @@ impl Watch {
     /// A frame is complete.
     fn complete(&mut self, head: Head) {
         self.waits_since = None;
-        if matches!(head.kind, HEADERS | CONTINUATION) && head.flags & END_HEADERS != 0 {
+        if matches!(head.kind, kind::HEADERS | kind::CONTINUATION) && head.has(flag::END_HEADERS) {
             self.block = None;
             self.blocks += 1;
+            // RFC 9113 8.1: `h2` would drop them.
+            if self.is_trailers && block::has_pseudo(&self.blocks_seen[self.block_at..]) {
+                self.breach = self.breach.or(Some(Reason::Protocol));
+            }
+        }
+    }
+
+    /// Keeps the head of a frame of a header block.
+    fn note_block(&mut self, head: Head) {
+        if head.kind == kind::HEADERS {
+            self.block_at = self.blocks_seen.len();
+        }
+        self.blocks_seen.extend_from_slice(&head.bytes());
+    }
+
+    /// `h2` asks for more, so it has looked at all blocks that are complete.
+    fn forget_blocks(&mut self) {
+        if self.block.is_none() && !self.blocks_seen.is_empty() {
+            self.blocks_seen.clear();
+            self.blocks_seen.shrink_to(BLOCK_BYTES_KEPT);
         }
     }
 
@@ -174,111 +252,90 @@ impl Watch {
 struct Frames {
     /// Bytes to pass over before the next frame: the preface.
     skip: u32,
-    /// The beginning of the frame at hand: its head, and the code of a reset.
-    first: [u8; HEAD_BYTES + CODE_BYTES],
-    /// How much of it is there.
+    /// The head of the frame at hand, and how much of it is there.
+    first: [u8; Head::BYTES],
     have: usize,
     /// Payload to come behind it.
     left: u32,
-}
-
-/// A frame's head (RFC 9113 4.1).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Head {
-    length: u32,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    /// Of a reset that is complete.
-    code: u32,
+    /// Octets of the payload that are looked at, and how many are there.
+    octets: [u8; 6],
+    seen: usize,
 }
 
 /// What one step found.
 #[derive(Clone, Copy, Default)]
-struct Step {
+struct Step<'b> {
     /// The head of a frame that became complete.
     begins: Option<Head>,
+    /// The head of the frame of which the wanted octets are there, now or in a step before.
+    wanted: Option<Head>,
+    octets: [u8; 6],
+    /// What of a payload was passed over.
+    payload: &'b [u8],
     /// The head of the frame that ended.
     ends: Option<Head>,
 }
 
 impl Frames {
     /// Passes over some of `bytes`, which are not empty: within one frame at most.
-    fn step(&mut self, bytes: &mut &[u8]) -> Step {
+    fn step<'b>(&mut self, bytes: &mut &'b [u8]) -> Step<'b> {
         let mut step = Step::default();
         if self.skip > 0 {
-            self.skip -= pass(bytes, self.skip);
+            self.skip -= pass(bytes, self.skip as usize).len() as u32;
             return step;
         }
-        if self.have < HEAD_BYTES {
-            self.fill(bytes, HEAD_BYTES);
-            if self.have < HEAD_BYTES {
+        if self.have < Head::BYTES {
+            let taken = pass(bytes, Head::BYTES - self.have);
+            self.first[self.have..self.have + taken.len()].copy_from_slice(taken);
+            self.have += taken.len();
+            if self.have < Head::BYTES {
                 return step;
             }
-            let head = self.head();
-            self.left = head.length;
-            step.begins = Some(head);
+            self.left = self.head().length;
+            step.begins = Some(self.head());
         }
-        if self.left > 0 && self.head().kind == RST_STREAM {
-            self.left -= self.fill(bytes, HEAD_BYTES + CODE_BYTES);
+        let head = self.head();
+        let wanted = Grammar::wants(head).min(self.left as usize + self.seen);
+        let most = if self.seen < wanted { wanted - self.seen } else { self.left as usize };
+        step.payload = pass(bytes, most);
+        self.left -= step.payload.len() as u32;
+        if self.seen < wanted {
+            self.octets[self.seen..self.seen + step.payload.len()].copy_from_slice(step.payload);
+            self.seen += step.payload.len();
+            if self.seen == wanted {
+                (step.wanted, step.octets) = (Some(head), self.octets);
+                // SETTINGS go on with the next of them.
+                self.seen = if head.kind == kind::SETTINGS { 0 } else { wanted };
+            }
         }
-        self.left -= pass(bytes, self.left);
         if self.left == 0 {
-            step.ends = Some(self.head());
+            step.octets = self.octets;
+            step.ends = Some(head);
             *self = Self::default();
         }
         step
     }
 
-    /// Keeps bytes until there are `wanted` of the frame, or all that it has; says how many those are.
-    fn fill(&mut self, bytes: &mut &[u8], wanted: usize) -> u32 {
-        let mut count = bytes.len().min(wanted.saturating_sub(self.have));
-        if self.have >= HEAD_BYTES {
-            count = count.min(self.left as usize);
-        }
-        self.first[self.have..self.have + count].copy_from_slice(&bytes[..count]);
-        self.have += count;
-        *bytes = &bytes[count..];
-        count as u32
-    }
-
-    fn head(&self) -> Head {
-        let [l0, l1, l2, kind, flags, s0, s1, s2, s3, code @ ..] = self.first;
-        Head {
-            length: u32::from_be_bytes([0, l0, l1, l2]),
-            kind,
-            flags,
-            stream: u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff,
-            code: u32::from_be_bytes(code),
-        }
+    const fn head(&self) -> Head {
+        Head::parse(self.first)
     }
 
     /// True within the preface, or within a frame that is none of DATA: those may take long, and their streams have
     /// deadlines.
     fn is_inside_control(&self) -> bool {
-        self.skip > 0 || self.have > 0 && (self.have < HEAD_BYTES || self.head().kind != DATA)
+        self.skip > 0 || self.have > 0 && (self.have < Head::BYTES || self.head().kind != kind::DATA)
     }
 }
 
-/// Drops up to `most` bytes from the front, and says how many.
-fn pass(bytes: &mut &[u8], most: u32) -> u32 {
-    let count = bytes.len().min(most as usize);
-    *bytes = &bytes[count..];
-    count as u32
+/// Takes up to `most` bytes off the front.
+fn pass<'b>(bytes: &mut &'b [u8], most: usize) -> &'b [u8] {
+    let (passed, rest) = bytes.split_at(bytes.len().min(most));
+    *bytes = rest;
+    passed
 }
 
-const HEAD_BYTES: usize = 9;
-const CODE_BYTES: usize = 4;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
-
-const NO_ERROR: u32 = 0;
+/// Room for header blocks that a connection keeps.
+const BLOCK_BYTES_KEPT: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -297,7 +354,8 @@ mod tests {
     fn watching() -> (Watch, Instant) {
         let now = Instant::from_nanos(1_000);
         let mut watch = Watch::new(now);
-        assert_eq!(watch.receive(PREFACE, now), PREFACE.len());
+        let opening = [PREFACE, &frame(kind::SETTINGS, 0, 0, b"")].concat();
+        assert_eq!(watch.receive(&opening, now), opening.len());
         assert_eq!(watch.waits_since(), None);
         (watch, now)
     }
@@ -313,7 +371,8 @@ mod tests {
     #[test]
     fn a_turn_ends_behind_some_header_blocks() {
         let (mut watch, now) = watching();
-        let blocks: Vec<u8> = (0..6).flat_map(|number| frame(HEADERS, END_HEADERS, 2 * number + 1, b"abc")).collect();
+        let blocks: Vec<u8> =
+            (0..6).flat_map(|number| frame(kind::HEADERS, flag::END_HEADERS, 2 * number + 1, b"abc")).collect();
         let taken = watch.receive(&blocks, now);
         assert_eq!(taken, 12 * H2_BLOCKS_PER_TURN as usize);
         assert_eq!(watch.receive(&blocks[taken..], now), 0, "the turn is over");
@@ -325,26 +384,26 @@ mod tests {
     #[test]
     fn bytes_may_come_in_any_pieces() {
         let wire = [
-            frame(4, 0, 0, b""),
-            frame(HEADERS, 0, 1, b"abc"),
-            frame(CONTINUATION, END_HEADERS, 1, b"d"),
-            frame(DATA, END_STREAM, 1, &[0; 300]),
-            frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]),
+            frame(kind::SETTINGS, 0, 0, &[0; 18]),
+            frame(kind::HEADERS, 0, 1, b"abc"),
+            frame(kind::CONTINUATION, flag::END_HEADERS, 1, b"d"),
+            frame(kind::DATA, flag::END_STREAM, 1, &[0; 300]),
+            frame(kind::RST_STREAM, 0, 1, &[0, 0, 0, 8]),
         ]
         .concat();
         for size in 1..wire.len() {
             let (mut watch, now) = watching();
             wire.chunks(size).for_each(|piece| pass_all(&mut watch, piece, now));
-            assert_eq!((watch.streams, watch.resets, watch.control), (1, 1, 1), "pieces of {size}");
-            assert_eq!((watch.waits_since(), watch.abuse()), (None, None), "pieces of {size}");
+            assert_eq!((watch.streams, watch.resets, watch.control), (1, 1, 2), "pieces of {size}");
+            assert_eq!((watch.waits_since(), watch.ends()), (None, None), "pieces of {size}");
         }
     }
 
     #[test]
     fn resets_are_abuse_beyond_half_of_the_streams() {
         let (mut watch, now) = watching();
-        let open = |id| frame(HEADERS, END_HEADERS, id, b"a");
-        let reset = |id| frame(RST_STREAM, 0, id, &[0, 0, 0, 8]);
+        let open = |id| frame(kind::HEADERS, flag::END_HEADERS, id, b"a");
+        let reset = |id| frame(kind::RST_STREAM, 0, id, &[0, 0, 0, 8]);
         for id in (1..=399).step_by(2) {
             pass_all(&mut watch, &open(id), now);
         }
@@ -360,8 +419,8 @@ mod tests {
     fn a_reset_without_error_is_no_abuse_and_time_forgives() {
         let (mut watch, mut now) = watching();
         for _ in 0..500 {
-            watch.send(&frame(RST_STREAM, 0, 1, &[0; 4]), now);
-            watch.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]), now);
+            watch.send(&frame(kind::RST_STREAM, 0, 1, &[0; 4]), now);
+            watch.send(&frame(kind::RST_STREAM, 0, 1, &[0, 0, 0, 1]), now);
             now = now.after(Duration::from_millis(110));
         }
         assert_eq!(watch.abuse(), None);
@@ -370,12 +429,14 @@ mod tests {
     #[test]
     fn control_frames_are_abuse_unless_work_explains_them() {
         let (mut watch, now) = watching();
-        for number in 0..H2_CONTROL_FRAMES {
-            pass_all(&mut watch, &frame(8, 0, number % 3, &[0, 0, 0, 1]), now);
+        pass_all(&mut watch, &frame(kind::HEADERS, flag::END_HEADERS, 1, b"a"), now);
+        // SETTINGS came before.
+        for number in 1..H2_CONTROL_FRAMES + H2_CONTROL_FRAMES_PER_STREAM {
+            pass_all(&mut watch, &frame(kind::WINDOW_UPDATE, 0, number % 2, &[0, 0, 0, 1]), now);
         }
-        watch.send(&frame(DATA, 0, 1, b"work"), now);
+        watch.send(&frame(kind::DATA, 0, 1, b"work"), now);
         for _ in 0..H2_CONTROL_FRAMES_PER_DATA {
-            pass_all(&mut watch, &frame(DATA, 0, 1, b""), now);
+            pass_all(&mut watch, &frame(kind::DATA, 0, 1, b""), now);
         }
         assert_eq!(watch.abuse(), None);
         pass_all(&mut watch, &frame(6, 0, 0, &[0; 8]), now);
@@ -383,18 +444,61 @@ mod tests {
     }
 
     #[test]
+    fn what_is_against_the_rules_does_not_pass() {
+        let good = frame(kind::HEADERS, flag::END_HEADERS, 1, b"\x82");
+        let ping = frame(kind::PING, 0, 0, &[0; 7]);
+        let windows = frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9, 0, 4, 0x80, 0, 0, 0]);
+        let padded = frame(kind::DATA, flag::PADDED, 1, &[9; 9]);
+        let pseudo = frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, b"\x84");
+        let cases = [
+            (ping, Reason::FrameSize),
+            (windows, Reason::FlowControl),
+            (padded, Reason::Protocol),
+            (pseudo, Reason::Protocol),
+        ];
+        for (bad, reason) in cases {
+            let wire = [&good[..], &bad].concat();
+            for cut in 0..=wire.len() {
+                let (mut watch, now) = watching();
+                let passed = watch.receive(&wire[..cut], now) + watch.receive(&wire[cut..], now);
+                assert_eq!(watch.ends(), Some(reason), "cut at {cut}");
+                assert!((good.len()..wire.len()).contains(&passed), "cut at {cut}: {passed}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_code_for_a_bad_block_is_corrected() {
+        let goaway = |code: u8| frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, code]);
+        let after = |block: &[u8], sent: &[u8]| {
+            let (mut watch, now) = watching();
+            watch.receive(&frame(kind::HEADERS, flag::END_HEADERS, 1, block), now);
+            watch.send(sent, now)
+        };
+        let sent = [frame(kind::PING, flag::ACK, 0, &[0; 8]), goaway(1)].concat();
+        assert_eq!(after(b"\x80", &sent), Some((17 + 9 + 4, Reason::Compression)));
+        assert_eq!(after(b"\x80", &goaway(0xb)), None, "another reason");
+        assert_eq!(after(b"\x00\x01X\x01v", &goaway(1)), None, "a field");
+        assert_eq!(after(b"\x82", &goaway(1)), None, "nothing is wrong with it");
+        let (mut watch, now) = watching();
+        watch.receive(&frame(kind::HEADERS, flag::END_HEADERS, 1, b"\x80"), now);
+        watch.receive(&frame(kind::PING, 0, 0, &[0; 8]), now);
+        assert_eq!(watch.send(&goaway(1), now), None, "it was looked at before");
+    }
+
+    #[test]
     fn a_block_has_few_pieces() {
         let (mut watch, now) = watching();
-        pass_all(&mut watch, &frame(HEADERS, 0, 1, b"a"), now);
+        pass_all(&mut watch, &frame(kind::HEADERS, 0, 1, b"a"), now);
         for _ in 0..H2_CONTINUATIONS {
-            pass_all(&mut watch, &frame(CONTINUATION, 0, 1, b""), now);
+            pass_all(&mut watch, &frame(kind::CONTINUATION, 0, 1, b""), now);
         }
         assert_eq!((watch.abuse(), watch.waits_since()), (None, Some(now)));
-        pass_all(&mut watch, &frame(CONTINUATION, END_HEADERS, 1, b""), now);
+        pass_all(&mut watch, &frame(kind::CONTINUATION, flag::END_HEADERS, 1, b""), now);
         assert_eq!(watch.abuse(), Some(Abuse::Block));
         let (mut watch, now) = watching();
         (0..5).for_each(|number| {
-            let kind = if number == 0 { HEADERS } else { CONTINUATION };
+            let kind = if number == 0 { kind::HEADERS } else { kind::CONTINUATION };
             pass_all(&mut watch, &frame(kind, 0, 1, &[0; 16 * 1024]), now);
         });
         assert_eq!(watch.abuse(), Some(Abuse::Block));
@@ -408,7 +512,7 @@ mod tests {
         assert_eq!(watch.waits_since(), Some(later));
         watch.receive(&frame(6, 0, 0, &[0; 8])[5..], later);
         assert_eq!(watch.waits_since(), None);
-        watch.receive(&frame(DATA, 0, 1, &[0; 800])[..500], later);
+        watch.receive(&frame(kind::DATA, 0, 1, &[0; 800])[..500], later);
         assert_eq!(watch.waits_since(), None, "a slow body has deadlines of its own");
     }
 }

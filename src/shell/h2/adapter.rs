@@ -12,7 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proto::h2::watch::{Abuse, Watch};
+use crate::proto::h2::Reason;
+use crate::proto::h2::watch::Watch;
 use crate::shell::buffer::Buffer;
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::core::Core;
@@ -127,10 +128,10 @@ impl<I: Io> Line<I> {
         std::mem::take(&mut self.0.borrow_mut().written)
     }
 
-    /// What the client has done that ends its connection.
+    /// Why the client's connection has to end, if it has to.
     #[must_use]
-    pub fn abuse(&self) -> Option<Abuse> {
-        self.0.borrow().watch.as_ref().and_then(Watch::abuse)
+    pub fn ends(&self) -> Option<Reason> {
+        self.0.borrow().watch.as_ref().and_then(Watch::ends)
     }
 
     /// Lets the client's next header blocks pass; true when some wait.
@@ -218,11 +219,16 @@ impl<I: Io> Pipe<I> {
             self.outbound = self.core.buffers.borrow_mut().standard();
         }
         let count = bytes.len().min(self.outbound.room());
-        let fits = self.outbound.append(&bytes[..count]);
+        let now = self.core.io.now();
+        let correction = self.watch.as_mut().and_then(|watch| watch.send(&bytes[..count], now));
+        let fits = match correction {
+            Some((at, reason)) => {
+                let parts = [&bytes[..at], &reason.code().to_be_bytes(), &bytes[at + 4..count]];
+                parts.iter().all(|part| self.outbound.append(part))
+            }
+            None => self.outbound.append(&bytes[..count]),
+        };
         debug_assert!(fits, "the room was measured");
-        if let Some(watch) = &mut self.watch {
-            watch.send(&bytes[..count], self.core.io.now());
-        }
         Poll::Ready(Ok(count))
     }
 

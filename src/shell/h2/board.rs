@@ -2,18 +2,17 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use super::drive;
-use super::trunk::{Slot, Trunks, Turn};
+use super::drive::{self, Destination};
+use super::trunk::{Connecting, Slot, Trunks};
 use super::up::{Failure, UpStream};
-use crate::plan::Address;
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::exchange::Story;
 use crate::shell::forward::{Deadlines, Up, expired};
 use crate::shell::io::{Io, Stream};
-use crate::shell::secure::Security;
+use crate::shell::secure::Terms;
 use crate::shell::serving::{Choice, Serving};
 use crate::shell::wire::Wire;
 use crate::words::fault::{Fault, Kind, Stage};
@@ -32,47 +31,34 @@ pub fn up<S: Stream>(slot: Slot, choice: Choice, is_fresh: bool) -> Up<Wire<S>> 
 pub async fn board<I: Io>(
     down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, trunks: &Trunks,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
-    let address = Serving::<Wire<I::Stream>>::address(&story.plan, choice);
-    let security = Security::of(&story.serving.borrow(), choice)?;
-    let shaking = if security.is_some() { TLS_CONNECT_TIME } else { Duration::ZERO };
-    let deadline = down.core.io.now().after(deadlines.connect).after(shaking).min(deadlines.request);
-    let to = (address, &security);
+    let is_tls = story.plan.upstreams[choice.upstream.index()].endpoints[choice.endpoint].is_tls;
+    let shakes = if is_tls { TLS_CONNECT_TIME } else { Duration::ZERO };
+    let deadline = down.core.io.now().after(deadlines.connect).after(shakes).min(deadlines.request);
     let mut turn = trunks.queue();
     poll_fn(|cx| {
-        if let Poll::Ready(turned) = poll_turn(cx, down, to, deadlines, &mut turn) {
-            return Poll::Ready(turned.map(|slot| up(slot, choice, true)).map_err(refusal));
+        if let Poll::Ready(turned) = turn.poll(cx) {
+            return Poll::Ready(turned.map(|slot| up(slot, choice, true)));
+        }
+        if let Some(connecting) = turn.connect() {
+            connect(down, story, choice, deadlines, connecting)?;
         }
         down.poll_expiry(cx, deadline).map(|expiry| Err(late(expiry, deadline == deadlines.request)))
     })
     .await
 }
 
-fn poll_turn<I: Io>(
-    cx: &mut Context<'_>, down: &Downstream<I>, to: (&Address, &Option<Security>), deadlines: &Deadlines,
-    turn: &mut Turn,
-) -> Poll<Result<Slot, Kind>> {
-    let turned = turn.poll(cx);
-    if turned.is_pending()
-        && let Some(connecting) = turn.connect()
-    {
-        let core = Rc::clone(&down.core);
-        let (address, security) = (to.0.clone(), to.1.clone());
-        core.io.spawn(drive::run(Rc::clone(&core), address, security, deadlines.connect, connecting));
-    }
-    turned
-}
-
-fn refusal(kind: Kind) -> Fault {
-    let detail = match kind {
-        Kind::ConnectTimeout => "timeouts.connect is over",
-        Kind::UpstreamClosed => "the endpoint closed before it took a stream",
-        Kind::TlsCertificate => "the endpoint's certificate is not good for it",
-        Kind::TlsAlert => "the endpoint refused the TLS handshake",
-        Kind::TlsProtocol => "no TLS that both sides speak",
-        Kind::TlsTimeout => "the TLS handshake took too long",
-        _ => "the endpoint cannot be connected to",
+/// Begins to connect, in a task of its own: who asked for it may leave before.
+fn connect<I: Io>(
+    down: &Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, connecting: Connecting,
+) -> Result<(), Fault> {
+    let to = Destination {
+        address: Serving::<Wire<I::Stream>>::address(&story.plan, choice).clone(),
+        terms: Terms::of(&story.serving.borrow(), choice)?,
+        time: deadlines.connect,
     };
-    Fault::new(kind, Stage::Select, detail)
+    let core = Rc::clone(&down.core);
+    core.io.spawn(drive::run(Rc::clone(&core), to, connecting));
+    Ok(())
 }
 
 fn late(expiry: Expiry, is_request: bool) -> Fault {

@@ -11,51 +11,69 @@ use h2::client::{Builder, Connection};
 use h2::{Ping, PingPong};
 
 use super::adapter::{self, Adapter, Line};
-use super::trunk::{Connecting, Trunk, Trunks};
+use super::trunk::{CLOSED, Connecting, Trunk, Trunks};
 use crate::plan::Address;
 use crate::shell::buffer::Buffer;
 use crate::shell::core::Core;
 use crate::shell::io::{Io, Timer};
 use crate::shell::mail::Row;
-use crate::shell::secure::{self, Security};
-use crate::words::fault::Kind;
+use crate::shell::secure::Terms;
+use crate::shell::wire::Wire;
+use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::{
-    ANSWER_FIELDS_BYTES, PING_AFTER, PING_AGAIN, PING_TIME, REMAIN_TIME, STREAM_SEND_BYTES, STREAM_WINDOW, TRUNK_WINDOW,
+    ANSWER_FIELDS_BYTES, OPEN_TIME, PING_AFTER, PING_AGAIN, PING_TIME, REMAIN_TIME, STREAM_SEND_BYTES, STREAM_WINDOW,
+    TLS_CONNECT_TIME, TRUNK_WINDOW,
 };
 use crate::words::time::Instant;
 
-/// Connects to `address` within `time`, with the security that it asks for, and serves the trunk that comes of it, to its
-/// end.
-pub async fn run<I: Io>(
-    core: Rc<Core<I>>, address: Address, security: Option<Security>, time: Duration, mut connecting: Connecting,
-) {
-    let deadline = core.io.now().after(time);
-    let Some(stream) = dial(&core, &address, deadline, &mut connecting).await else { return };
-    let wire = match secure::shake(&core, security, stream).await {
+/// Where a trunk is to lead.
+pub struct Destination {
+    /// The endpoint.
+    pub address: Address,
+    /// How TLS is spoken to it, where it is.
+    pub terms: Option<Terms>,
+    /// How long connecting may take.
+    pub time: Duration,
+}
+
+/// Connects and serves the trunk that comes of it, to its end.
+pub async fn run<I: Io>(core: Rc<Core<I>>, to: Destination, mut connecting: Connecting) {
+    let is_tls = to.terms.is_some();
+    let wire = match dial(&core, to).await {
         Ok(wire) => wire,
-        Err(fault) => return connecting.failure = fault.kind,
+        Err(fault) => {
+            connecting.failure = fault;
+            return;
+        }
     };
-    let deadline = core.io.now().after(time);
     Row::add(&core.link.row.connects, 1);
     let (adapter, line) = adapter::connect(&core, wire, Buffer::default());
     // Nothing is waited for here: what is written lies in the adapter's buffer.
     let Ok((sender, connection)) = builder().handshake::<_, Bytes>(adapter).await else { return };
-    let (trunk, trunks) = connecting.succeed(sender, false);
-    let mut drive = Drive::new(core, connection, line, trunk, trunks, deadline);
+    let (trunk, trunks) = connecting.succeed(sender, is_tls);
+    let opens_by = core.io.now().after(OPEN_TIME);
+    let mut drive = Drive::new(core, connection, line, trunk, trunks, opens_by);
     poll_fn(|cx| drive.poll(cx)).await;
 }
 
-async fn dial<I: Io>(
-    core: &Rc<Core<I>>, address: &Address, deadline: Instant, connecting: &mut Connecting,
-) -> Option<I::Stream> {
+async fn dial<I: Io>(core: &Rc<Core<I>>, to: Destination) -> Result<Wire<I::Stream>, Fault> {
     let mut timer = core.io.timer();
-    let mut connected = pin!(core.io.connect(address));
+    let deadline = core.io.now().after(to.time);
+    let mut connected = pin!(core.io.connect(&to.address));
     let stream = poll_fn(|cx| match connected.as_mut().poll(cx) {
-        Poll::Ready(connected) => Poll::Ready(connected.map_err(|_| Kind::ConnectRefused)),
-        Poll::Pending => timer.poll_at(cx, core.io.now(), deadline).map(|()| Err(Kind::ConnectTimeout)),
+        Poll::Ready(connected) => Poll::Ready(
+            connected
+                .map_err(|_| Fault::new(Kind::ConnectRefused, Stage::Select, "the endpoint cannot be connected to")),
+        ),
+        Poll::Pending => timer
+            .poll_at(cx, core.io.now(), deadline)
+            .map(|()| Err(Fault::new(Kind::ConnectTimeout, Stage::Select, "timeouts.connect is over"))),
     })
-    .await;
-    stream.map_err(|kind| connecting.failure = kind).ok()
+    .await?;
+    let Some(terms) = to.terms else { return Ok(Wire::Plain(stream)) };
+    let deadline = core.io.now().after(TLS_CONNECT_TIME);
+    let late = Fault::new(Kind::TlsTimeout, Stage::Select, "the TLS handshake took too long");
+    terms.shake(stream, &core.desk, |cx| timer.poll_at(cx, core.io.now(), deadline).map(|()| late)).await
 }
 
 /// How we speak to upstreams.
@@ -210,7 +228,7 @@ impl<I: Io> Drive<I> {
 impl<I: Io> Drop for Drive<I> {
     fn drop(&mut self) {
         if !self.trunk.is_open() {
-            self.trunks.fail(Kind::UpstreamClosed);
+            self.trunks.fail(CLOSED);
         }
         self.trunks.retire(&self.trunk);
         self.trunk.end_remains();

@@ -15,7 +15,7 @@ use h2::RecvStream;
 use h2::client::SendRequest;
 
 use crate::proto::head::RequestHead;
-use crate::words::fault::Kind;
+use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::{ENDPOINTS_TRIED, TRUNK_REMAINS, TRUNK_STREAMS, TRUNKS};
 use crate::words::time::Instant;
 
@@ -36,7 +36,7 @@ struct State {
     /// Connects that failed, ever.
     failures: u64,
     /// How the last one failed.
-    failure: Option<Kind>,
+    failure: Option<Fault>,
     /// Nobody sweeps here any more: a trunk without streams is closed at once.
     is_over: bool,
 }
@@ -84,13 +84,19 @@ pub struct Turn {
 pub struct Connecting {
     trunks: Trunks,
     /// How it fails, if it does.
-    pub failure: Kind,
+    pub failure: Fault,
     has_succeeded: bool,
 }
 
 /// Streams that a trunk is expected to bear before its peer has said how many it takes (RFC 9113 6.5.2 recommends no
 /// value below 100).
 const EXPECTED_STREAMS: usize = 100;
+
+const REFUSED: Fault = Fault::new(Kind::ConnectRefused, Stage::Select, "the endpoint cannot be connected to");
+
+/// How a connection fails that ends before its peer has taken a stream.
+pub const CLOSED: Fault =
+    Fault::new(Kind::UpstreamClosed, Stage::Select, "the endpoint closed before it took a stream");
 
 impl Trunks {
     /// Room at once, if there is any and nobody waits for it.
@@ -160,10 +166,10 @@ impl Trunks {
     }
 
     /// A connect has failed, or its connection before it could be used.
-    pub fn fail(&self, kind: Kind) {
+    pub fn fail(&self, fault: Fault) {
         let state = &mut *self.0.borrow_mut();
         state.failures += 1;
-        state.failure = Some(kind);
+        state.failure = Some(fault);
         state.wake_all();
     }
 
@@ -293,7 +299,7 @@ impl Drop for Slot {
 
 impl Turn {
     /// Ready with room, or with how the connect failed that was waited for.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Slot, Kind>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Slot, Fault>> {
         let trunks = self.trunks.clone();
         let state = &mut *trunks.0.borrow_mut();
         let place = self.place(state);
@@ -307,7 +313,7 @@ impl Turn {
         let is_hopeless = state.failures > self.failures || self.connects == 0;
         if is_hopeless && state.trunks.is_empty() && state.connecting == 0 {
             self.leave(state, place);
-            return Poll::Ready(Err(state.failure.unwrap_or(Kind::UpstreamClosed)));
+            return Poll::Ready(Err(state.failure.unwrap_or(CLOSED)));
         }
         match state.waiting.get_mut(place) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
@@ -332,7 +338,7 @@ impl Turn {
         }
         self.connects -= 1;
         state.connecting += 1;
-        Some(Connecting { trunks: self.trunks.clone(), failure: Kind::ConnectRefused, has_succeeded: false })
+        Some(Connecting { trunks: self.trunks.clone(), failure: REFUSED, has_succeeded: false })
     }
 
     /// How many are before it.

@@ -72,8 +72,8 @@ enum Over {
     Ended,
     /// The client takes no more.
     Failed,
-    /// The client is to calm down.
-    Abused,
+    /// The client does what it must not: the line knows what.
+    Broken,
 }
 
 /// Whose time is over.
@@ -213,7 +213,7 @@ impl<I: Io> Connection<I> {
             match frames.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond),
                 Poll::Ready(_) => return Poll::Ready(Over::Ended),
-                Poll::Pending if self.line.abuse().is_some() => return Poll::Ready(Over::Abused),
+                Poll::Pending if self.line.ends().is_some() => return Poll::Ready(Over::Broken),
                 Poll::Pending if self.line.next_turn() => {}
                 Poll::Pending => break,
             }
@@ -245,7 +245,10 @@ impl<I: Io> Connection<I> {
         match over {
             Over::Ended => self.linger(),
             Over::Failed => Place::Closed,
-            Over::Abused => self.cut(frames, Reason::ENHANCE_YOUR_CALM),
+            Over::Broken => {
+                let reason = self.line.ends().map_or(Reason::NO_ERROR, |reason| Reason::from(reason.code()));
+                self.cut(frames, reason)
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use super::answer;
 use super::purse::{Piece, Purse};
 use super::request::Intake;
 use crate::proto::h1::chunked::Decoder;
-use crate::proto::h1::encode::{CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
+use crate::proto::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
 use crate::proto::head::{AnswerBody, AnswerHead};
 use crate::shell::buffer::Buffer;
@@ -349,6 +349,12 @@ impl Face {
                 Framing::Length(0)
             }
             AnswerBody::Length(length) => Framing::Length(length),
+            // A head that is all there is ends the stream itself: gRPC takes it for trailers then.
+            AnswerBody::Chunked if self.answer.held.data() == BODY_END => {
+                is_last = true;
+                self.answer.held.clear();
+                Framing::Length(0)
+            }
             AnswerBody::Chunked => {
                 self.chunks.reset();
                 Framing::Chunks

@@ -73,11 +73,14 @@ fn check(parts: &Parts) -> Result<(), Malformed> {
     }
     // RFC 9113 8.3.1: both may come, and must say the same.
     let Some(authority) = parts.uri.authority() else { return Ok(()) };
+    let mut hosts = parts.headers.get_all(HOST).iter();
     let is_other = |host: &HeaderValue| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
-    if parts.headers.get_all(HOST).iter().any(is_other) {
+    if hosts.next().is_some_and(is_other) || hosts.next().is_some() {
         return Err(Malformed);
     }
-    Ok(())
+    // `h2` leaves an empty scheme out.
+    let needs_scheme = asks(parts) != Asks::Connect;
+    if needs_scheme && parts.uri.scheme_str().is_none_or(str::is_empty) { Err(Malformed) } else { Ok(()) }
 }
 
 fn is_padded(value: &HeaderValue) -> bool {
