@@ -23,7 +23,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
-use super::authority::Authority;
+pub use super::authority::Authority;
 use super::wire::Socket;
 use super::{Client, PATIENCE};
 
