@@ -180,6 +180,11 @@ impl Stream for WatchedStream {
         self.stream.poll_write(cx, from)
     }
 
+    fn try_write(&mut self, from: &mut Buffer) -> io::Result<()> {
+        self.sends.set(self.sends.get() + 1);
+        self.stream.try_write(from)
+    }
+
     fn poll_write_bytes(&mut self, cx: &mut Context<'_>, from: &mut Bytes) -> Poll<io::Result<()>> {
         if !self.stream.is_writing() && !from.is_empty() {
             self.sends.set(self.sends.get() + 1);

@@ -21,6 +21,8 @@ use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerCo
 pub struct Line {
     wire: Wire,
     tls: Option<Rc<RefCell<Connection>>>,
+    /// Opened and not taken: rustls holds one record only.
+    opened: Rc<RefCell<Vec<u8>>>,
 }
 
 /// What actors and the gateway need to speak TLS with each other.
@@ -66,7 +68,7 @@ impl Keys {
 impl Line {
     /// A plain one.
     pub fn plain(wire: Wire) -> Self {
-        Self { wire, tls: None }
+        Self { wire, tls: None, opened: Rc::default() }
     }
 
     /// A client's end, after the handshake.
@@ -85,7 +87,7 @@ impl Line {
     async fn shaken(wire: Wire, mut connection: Connection) -> io::Result<Self> {
         connection.set_buffer_limit(None);
         let is_handshaking = connection.is_handshaking();
-        let line = Self { wire, tls: Some(Rc::new(RefCell::new(connection))) };
+        let line = Self { wire, tls: Some(Rc::new(RefCell::new(connection))), opened: Rc::default() };
         assert!(is_handshaking);
         loop {
             line.flush().await?;
@@ -111,13 +113,15 @@ impl Line {
     pub async fn receive(&self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         let Some(tls) = self.tls() else { return self.wire.receive(into, most).await };
         loop {
-            let mut piece = vec![0; most];
-            let read = tls.borrow_mut().reader().read(&mut piece);
+            let count = self.opened.borrow().len().min(most);
+            if count > 0 {
+                into.extend(self.opened.borrow_mut().drain(..count));
+                return Ok(count);
+            }
+            let read = tls.borrow_mut().reader().read(&mut [0]);
             match read {
-                Ok(count) => {
-                    into.extend_from_slice(&piece[..count]);
-                    return Ok(count);
-                }
+                // What is there was taken, so this is the end.
+                Ok(_) => return Ok(0),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
@@ -135,6 +139,10 @@ impl Line {
         loop {
             tls.read_tls(&mut rest)?;
             tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            let mut piece = vec![0; MOST];
+            while let Ok(length @ 1..) = tls.reader().read(&mut piece) {
+                self.opened.borrow_mut().extend_from_slice(&piece[..length]);
+            }
             if rest.is_empty() {
                 return Ok(count);
             }
