@@ -7,6 +7,7 @@ mod client;
 mod draw;
 mod laws;
 mod ledger;
+mod line;
 mod message;
 mod origin;
 mod play;
@@ -73,6 +74,8 @@ const REGRESSIONS: &[(u64, &str)] = &[
 ];
 /// Seeds that are run when nobody says how many.
 const SEEDS: u64 = 10_000;
+/// Seeds that are run over TLS when nobody says how many.
+const SECURE_SEEDS: u64 = 300;
 /// Tests that the seeds are divided among.
 const SLICES: u64 = 8;
 /// Of so many seeds one in each slice is run twice.
@@ -139,6 +142,27 @@ fn the_laws_hold_for_streams_2() {
 #[test]
 fn the_laws_hold_for_streams_3() {
     run_streams(3);
+}
+
+#[test]
+fn the_laws_hold_over_tls() {
+    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SECURE_SEEDS));
+    let seeds = number("SIM_SEED").map_or(from..from + count, |seed| seed..seed + 1);
+    let mut failing = Vec::new();
+    for seed in seeds {
+        let secure = || perform(Scenario::of(seed).secured(), seed, number("SIM_SEED").is_some());
+        let mut verdict = secure();
+        if seed % 10 == 0 && secure().hash != verdict.hash {
+            verdict.broken.push("law same_seed_same_trace".to_owned());
+        }
+        if !verdict.broken.is_empty() {
+            failing.push((seed, verdict.broken));
+        }
+        if failing.len() == FAILURES_MAX {
+            break;
+        }
+    }
+    report(&failing);
 }
 
 #[test]

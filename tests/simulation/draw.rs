@@ -61,6 +61,13 @@ impl Scenario {
         scenario
     }
 
+    /// The same, with TLS on both sides. Who is one too many is not told so before a handshake, so nobody is.
+    #[must_use]
+    pub fn secured(mut self) -> Self {
+        self.settings = Settings { connections: 100, connections_per_address: 100, is_secure: true, ..self.settings };
+        self
+    }
+
     /// A client that pipelines, nothing that goes wrong, and a drain after `drain_at`.
     pub fn of_a_drained_pipeline(seed: u64, drain_at: Duration) -> Self {
         let mut random = Random::new(seed);
@@ -135,6 +142,7 @@ impl Settings {
             connections_per_address: *random.pick(&[1, 100, 100, 100]),
             idle_connections: *random.pick(&[0, 1, 2, 8]),
             endpoints: random.within((1, 3)) as usize,
+            is_secure: false,
         }
     }
 

@@ -9,6 +9,7 @@ use ringway::shell::sim::{Wire, WireListener, World};
 use ringway::words::time::Instant;
 
 use super::ledger::{Reuse, Seen, Stage};
+use super::line::Line;
 use super::message::{Pace, Reader};
 use super::scenario::{Ask, ENDPOINTS, SILENT, Shape, Treatment};
 use super::tags::{self, Way};
@@ -33,6 +34,8 @@ async fn accept(stage: Rc<Stage>, listener: WireListener) {
 }
 
 async fn serve(stage: Rc<Stage>, wire: Wire) {
+    let shaken = if stage.scenario.settings.is_secure { Line::server(wire).await } else { Ok(Line::plain(wire)) };
+    let Ok(wire) = shaken else { return };
     let reader = Reader::new(stage.world.clone(), wire.clone(), Pace::Prompt);
     let mut talk = Talk { stage, wire, reader, spoke_at: Rc::default(), asked: Rc::default(), idle_since: None };
     while talk.exchange().await.is_some() {}
@@ -42,7 +45,7 @@ async fn serve(stage: Rc<Stage>, wire: Wire) {
 /// One upstream connection.
 struct Talk {
     stage: Rc<Stage>,
-    wire: Wire,
+    wire: Line,
     reader: Reader,
     /// When it said something that nobody had asked for.
     spoke_at: Rc<Cell<Option<Instant>>>,

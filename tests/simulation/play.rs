@@ -15,6 +15,7 @@ use ringway::words::ids::{CoreId, ListenerId};
 use ringway::words::time::Instant;
 
 use super::ledger::Stage;
+use super::line::Keys;
 use super::scenario::{GATEWAY, Scenario};
 use super::{client, laws, origin, tunnel};
 
@@ -100,6 +101,9 @@ impl Gateway {
             let link = Link::new(id);
             let io = SimIo::new(stage.world.clone(), index);
             let core = Core::new(io.clone(), id, SharedPlan::clone(&plan), SharedLink::clone(&link));
+            if stage.scenario.settings.is_secure {
+                core.set_keyring(Keys::get().keyring());
+            }
             let listener = io.listen(GATEWAY.parse().unwrap());
             let doors = Doors::open(&core, vec![(ListenerId::new(0), listener)]);
             let living = Rc::clone(&core);
@@ -150,10 +154,10 @@ async fn control(stage: Rc<Stage>, gateway: Rc<Gateway>) {
                 stage.tunnels.vanished.borrow_mut().push(now);
             }
             let plan = plan(&stage.scenario, generation);
-            gateway
-                .links
-                .iter()
-                .for_each(|link| link.send(Note::Plan(SharedPlan::clone(&plan), SharedKeyring::default())));
+            let is_secure = stage.scenario.settings.is_secure;
+            let keyring = if is_secure { Keys::get().keyring() } else { SharedKeyring::default() };
+            let note = Note::Plan(plan, keyring);
+            gateway.links.iter().for_each(|link| link.send(note.clone()));
         }
         if stage.drained_from.get().is_none() && is_drain_due(&stage, now) {
             stage.drained_from.set(Some(now));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringway::shell::sim::Weather;
 
+use super::line::NAME;
 use super::message::Pace;
 use super::tunnel::Tunnel;
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub idle_connections: usize,
     /// Endpoints of the upstream `main`, all sound.
     pub endpoints: usize,
+    /// Clients and endpoints speak TLS.
+    pub is_secure: bool,
 }
 
 /// One client connection.
@@ -200,6 +203,16 @@ impl Scenario {
             endpoints.pop();
         }
         let tunnels = self.tunnel_config(generation);
+        let (listener, section, scheme, upstream) = if self.settings.is_secure {
+            (
+                "tls = \"edge\"\nprotocols = [\"http/1.1\"]",
+                "[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]",
+                "https",
+                format!("tls = {{ server_name = \"{NAME}\" }}"),
+            )
+        } else {
+            ("protocols = [\"h2\", \"http/1.1\"]", "", "http", String::new())
+        };
         format!(
             r#"
             [server]
@@ -207,7 +220,8 @@ impl Scenario {
             drain_timeout = "{}ms"
             [listeners.web]
             address = "{GATEWAY}"
-            protocols = ["h2", "http/1.1"]
+            {listener}
+            {section}
             [defaults.timeouts]
             head = "{}ms"
             connect = "{}ms"
@@ -222,10 +236,12 @@ impl Scenario {
             connections_per_address = {connections_per_address}
             [upstreams.main]
             endpoints = {endpoints:?}
+            {upstream}
             idle_connections = {idle_connections}
             idle_timeout = "{}ms"
             [upstreams.doubtful]
-            endpoints = ["http://10.1.0.1:80", "http://{REFUSING}", "http://{SILENT}"]
+            endpoints = ["{scheme}://10.1.0.1:80", "{scheme}://{REFUSING}", "{scheme}://{SILENT}"]
+            {upstream}
             idle_connections = {idle_connections}
             idle_timeout = "{}ms"
             [routes.main]
@@ -254,7 +270,12 @@ impl Scenario {
     }
 
     fn endpoints(&self) -> Vec<String> {
-        ENDPOINTS[..self.settings.endpoints].iter().map(|endpoint| (*endpoint).to_owned()).collect()
+        let endpoints = ENDPOINTS[..self.settings.endpoints].iter();
+        if self.settings.is_secure {
+            let tcp = endpoints.filter_map(|endpoint| endpoint.strip_prefix("http"));
+            return tcp.map(|rest| format!("https{rest}")).collect();
+        }
+        endpoints.map(|endpoint| (*endpoint).to_owned()).collect()
     }
 }
 

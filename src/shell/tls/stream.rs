@@ -162,9 +162,9 @@ impl<S: Stream> TlsStream<S> {
             self.outbound.commit(count);
         }
         // Nobody waits for it; what does not go now goes with the next poll, if there is one.
-        let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Err(_)) = self.poll_flush(&mut cx) {
-            self.is_closing = false;
+        if self.stream.try_write(&mut self.outbound).is_ok() && self.outbound.is_empty() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _: Poll<io::Result<()>> = self.poll_flush(&mut cx);
         }
     }
 

@@ -185,6 +185,11 @@ impl Stream for UringStream {
         self.poll_write_all(cx, from)
     }
 
+    fn try_write(&mut self, from: &mut Buffer) -> io::Result<()> {
+        debug_assert!(!self.write.is_in_flight(), "last words come last");
+        self.send_now(from)
+    }
+
     fn poll_write_bytes(&mut self, cx: &mut Context<'_>, from: &mut Bytes) -> Poll<io::Result<()>> {
         self.poll_write_all(cx, from)
     }
