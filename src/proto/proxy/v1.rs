@@ -51,6 +51,9 @@ fn need(begun: &[u8]) -> Result<usize, Malformed> {
 
 /// What the line says behind `PROXY `.
 fn told(line: &[u8]) -> Result<Told, Malformed> {
+    if memchr(b'\r', line).is_some() {
+        return Err(Malformed("a bare CR"));
+    }
     // Whatever follows UNKNOWN means nothing.
     if line == b"UNKNOWN" || line.starts_with(b"UNKNOWN ") {
         return Ok(Told::default());
@@ -179,6 +182,7 @@ mod tests {
             "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n",
             "PROXY TCP4 192.0.2.1\r192.0.2.2 1 2\r\n",
             "PROXY TCP4 192.0.2.1\r\n192.0.2.2 1 2\r\n",
+            "PROXY UNKNOWN \r\r\n",
             "PROXY TCP4\t192.0.2.1 192.0.2.2 1 2\r\n",
         ] {
             assert!(read(line.as_bytes()).is_err(), "{line:?}");
