@@ -1,24 +1,23 @@
 //! An answer's head, written by an exchange as HTTP/1.1, as a head of HTTP/2 (RFC 9113 8.2, 8.3.2).
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::proto::head::{AnswerHead, Known, Line};
-
-/// What an exchange wrote cannot be said in HTTP/2. It does not happen: exchanges write what their parser reads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unsayable;
+use crate::shell::h2::field::{self, Unsayable};
 
 /// The answer whose `head` was read from `bytes`. Names go in lower case, and what belongs to one hop stays behind, but
 /// for the length.
 ///
 /// # Errors
-/// When a status, name or value is none of HTTP/2's.
+/// When a status, name or value is none of HTTP/2's. It does not happen: exchanges write what their parser reads.
 pub fn response(bytes: &[u8], head: &AnswerHead) -> Result<Response<()>, Unsayable> {
+    // One copy for all of it; the values share it.
+    let text = Bytes::copy_from_slice(&bytes[..head.bytes]);
     let mut fields = HeaderMap::with_capacity(head.lines.len());
     let is_tunnel = head.status == SWITCHING;
     for line in head.lines.iter().filter(|line| passes(line, is_tunnel, bytes)) {
-        let name = HeaderName::from_bytes(line.name.of(bytes)).map_err(|_| Unsayable)?;
-        let value = HeaderValue::from_bytes(line.value.of(bytes)).map_err(|_| Unsayable)?;
+        let (name, value) = field::of(line, &text)?;
         fields.append(name, value);
     }
     let mut response = Response::new(());
