@@ -64,6 +64,7 @@ impl Scenario {
     /// The same, with TLS on both sides. Who is one too many is not told so before a handshake, so nobody is.
     #[must_use]
     pub fn secured(mut self) -> Self {
+        self.tunnels.clear();
         self.settings = Settings { connections: 100, connections_per_address: 100, is_secure: true, ..self.settings };
         self
     }

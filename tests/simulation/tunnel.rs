@@ -15,6 +15,7 @@ use ringway::words::time::Instant;
 
 use super::laws::slack;
 use super::ledger::{Mark, Stage};
+use super::line::Line;
 use super::message::{Pace, Reader};
 use super::scenario::{GATEWAY, Scenario, Settings};
 use super::tags::{self, Way};
@@ -232,7 +233,7 @@ async fn ask(stage: &Rc<Stage>, number: usize, plan: &Tunnel, wire: Wire) {
     // Whether anybody reads it shows in the answer.
     let _sent = wire.send(&first).await;
     stage.note(number, |account| account.up.sent = early);
-    let mut reader = Reader::new(stage.world.clone(), wire.clone(), plan.client.pace);
+    let mut reader = Reader::new(stage.world.clone(), Line::plain(wire.clone()), plan.client.pace);
     let Ok(head) = reader.head().await else { return wire.close() };
     let status = head.start.get(9..12).and_then(|status| status.parse::<u16>().ok()).unwrap_or(0);
     check_answer(stage, number, plan, &head, status);
@@ -282,7 +283,7 @@ pub fn open(stage: &Rc<Stage>) {
 }
 
 async fn serve(stage: Rc<Stage>, wire: Wire) {
-    let mut reader = Reader::new(stage.world.clone(), wire.clone(), Pace::Prompt);
+    let mut reader = Reader::new(stage.world.clone(), Line::plain(wire.clone()), Pace::Prompt);
     while let Ok(head) = reader.head().await {
         let number = head.fields.all("x-tunnel").first().and_then(|number| number.parse::<usize>().ok());
         let Some(number) = number.filter(|number| *number < stage.scenario.tunnels.len()) else {
