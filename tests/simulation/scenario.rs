@@ -197,16 +197,7 @@ impl Scenario {
         if generation.is_multiple_of(3) && endpoints.len() > 1 {
             endpoints.pop();
         }
-        let (listener, section, scheme, upstream) = if self.settings.is_secure {
-            (
-                "tls = \"edge\"\nprotocols = [\"http/1.1\"]",
-                "[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]",
-                "https",
-                format!("tls = {{ server_name = \"{NAME}\" }}"),
-            )
-        } else {
-            ("", "", "http", String::new())
-        };
+        let (listener, section, scheme, upstream) = self.security();
         format!(
             r#"
             [server]
@@ -259,6 +250,19 @@ impl Scenario {
             idle.as_millis(),
             upstream_idle.as_millis(),
             upstream_idle.as_millis(),
+        )
+    }
+
+    /// What the configuration says of TLS: of the listener, in a section of its own, in endpoints, of upstreams.
+    fn security(&self) -> (&'static str, &'static str, &'static str, String) {
+        if !self.settings.is_secure {
+            return ("", "", "http", String::new());
+        }
+        (
+            "tls = \"edge\"\nprotocols = [\"http/1.1\"]",
+            "[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]",
+            "https",
+            format!("tls = {{ server_name = \"{NAME}\" }}"),
         )
     }
 
