@@ -190,6 +190,15 @@ impl Line {
         self.wire.finish();
     }
 
+    /// Announces the end, waiting for room to, and closes.
+    pub async fn end(&self) {
+        if let Some(tls) = self.tls() {
+            tls.borrow_mut().send_close_notify();
+            let _ = self.flush().await;
+        }
+        self.wire.close();
+    }
+
     /// Closes, for all clones.
     pub fn close(&self) {
         self.announce();

@@ -39,7 +39,7 @@ async fn serve(stage: Rc<Stage>, wire: Wire) {
     let reader = Reader::new(stage.world.clone(), wire.clone(), Pace::Prompt);
     let mut talk = Talk { stage, wire, reader, spoke_at: Rc::default(), asked: Rc::default(), idle_since: None };
     while talk.exchange().await.is_some() {}
-    talk.wire.close();
+    talk.wire.end().await;
 }
 
 /// One upstream connection.

@@ -203,16 +203,7 @@ impl Scenario {
             endpoints.pop();
         }
         let tunnels = self.tunnel_config(generation);
-        let (listener, section, scheme, upstream) = if self.settings.is_secure {
-            (
-                "tls = \"edge\"\nprotocols = [\"http/1.1\"]",
-                "[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]",
-                "https",
-                format!("tls = {{ server_name = \"{NAME}\" }}"),
-            )
-        } else {
-            ("protocols = [\"h2\", \"http/1.1\"]", "", "http", String::new())
-        };
+        let (listener, section, scheme, upstream) = self.security();
         format!(
             r#"
             [server]
@@ -266,6 +257,19 @@ impl Scenario {
             idle.as_millis(),
             upstream_idle.as_millis(),
             upstream_idle.as_millis(),
+        )
+    }
+
+    /// What the configuration says of TLS: of the listener, in a section of its own, in endpoints, of upstreams.
+    fn security(&self) -> (&'static str, &'static str, &'static str, String) {
+        if !self.settings.is_secure {
+            return ("protocols = [\"h2\", \"http/1.1\"]", "", "http", String::new());
+        }
+        (
+            "tls = \"edge\"\nprotocols = [\"http/1.1\"]",
+            "[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]",
+            "https",
+            format!("tls = {{ server_name = \"{NAME}\" }}"),
         )
     }
 
