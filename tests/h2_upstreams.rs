@@ -345,7 +345,7 @@ fn a_peer_that_takes_no_stream_is_given_up_in_the_time_of_a_connect() {
 
 #[test]
 fn a_server_of_http_1_is_no_server_of_http_2() {
-    let origin = crate::support::Origin::playing(|connection| {
+    let origin = Origin::playing(|connection| {
         connection.send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         let _ = connection.wire().rest();
     });

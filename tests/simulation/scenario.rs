@@ -42,6 +42,8 @@ pub struct Settings {
     pub idle_connections: usize,
     /// Endpoints of the upstream `main`, all sound.
     pub endpoints: usize,
+    /// Origins speak HTTP/2.
+    pub has_trunks: bool,
 }
 
 /// One client connection.
@@ -196,6 +198,7 @@ impl Scenario {
         if generation.is_multiple_of(3) && endpoints.len() > 1 {
             endpoints.pop();
         }
+        let protocol = if self.settings.has_trunks { "h2c" } else { "http/1.1" };
         format!(
             r#"
             [server]
@@ -217,10 +220,12 @@ impl Scenario {
             connections = {connections}
             connections_per_address = {connections_per_address}
             [upstreams.main]
+            protocol = "{protocol}"
             endpoints = {endpoints:?}
             idle_connections = {idle_connections}
             idle_timeout = "{}ms"
             [upstreams.doubtful]
+            protocol = "{protocol}"
             endpoints = ["http://10.1.0.1:80", "http://{REFUSING}", "http://{SILENT}"]
             idle_connections = {idle_connections}
             idle_timeout = "{}ms"
