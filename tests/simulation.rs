@@ -14,6 +14,7 @@ mod play;
 mod scenario;
 mod shared;
 mod tags;
+mod trunk;
 mod tunnel;
 
 use std::time::Duration;
@@ -142,6 +143,47 @@ fn the_laws_hold_for_streams_2() {
 #[test]
 fn the_laws_hold_for_streams_3() {
     run_streams(3);
+}
+
+/// As [`run_slice`], for seeds of scenarios whose origins speak HTTP/2.
+fn run_trunks(slice: u64) {
+    let run = |seed, is_printed| perform(Scenario::of_trunks(seed), seed, is_printed);
+    if let Some(seed) = number("SIM_TRUNKS") {
+        if slice == 0 {
+            let broken = run(seed, true).broken;
+            assert!(broken.is_empty(), "{}", broken.join("\n"));
+        }
+        return;
+    }
+    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SEEDS) / 16);
+    for seed in (from..from + count).filter(|seed| seed % STREAM_SLICES == slice) {
+        let mut verdict = run(seed, false);
+        if seed % TWICE_EVERY < STREAM_SLICES && run(seed, false).hash != verdict.hash {
+            verdict.broken.push("law same_seed_same_trace".to_owned());
+        }
+        let broken = verdict.broken.join("\n  ");
+        assert!(broken.is_empty(), "seed {seed} breaks the law; again with SIM_TRUNKS={seed}:\n  {broken}");
+    }
+}
+
+#[test]
+fn the_laws_hold_for_trunks_0() {
+    run_trunks(0);
+}
+
+#[test]
+fn the_laws_hold_for_trunks_1() {
+    run_trunks(1);
+}
+
+#[test]
+fn the_laws_hold_for_trunks_2() {
+    run_trunks(2);
+}
+
+#[test]
+fn the_laws_hold_for_trunks_3() {
+    run_trunks(3);
 }
 
 #[test]

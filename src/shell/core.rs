@@ -56,6 +56,7 @@ pub struct Core<I: Io> {
     log: RefCell<Vec<u8>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     in_flight: Cell<u64>,
+    trunks: Cell<usize>,
     stages: RefCell<Spares<Stage<I>>>,
     runners: RefCell<Spares<Runner<I>>>,
     /// Tasks for streams, spare ones and others.
@@ -136,6 +137,7 @@ impl<I: Io> Core<I> {
             link,
             date: RefCell::new((u64::MAX, [0; DATE_BYTES])),
             in_flight: Cell::new(0),
+            trunks: Cell::new(0),
             stages: RefCell::default(),
             runners: RefCell::default(),
             running: Cell::new(0),
@@ -371,6 +373,21 @@ impl<I: Io> Core<I> {
         if !log.is_empty() {
             self.link.push_log(log);
         }
+    }
+
+    /// Tasks of shared upstream connections, made or being made.
+    pub fn trunks(&self) -> usize {
+        self.trunks.get()
+    }
+
+    /// Counts one of them as begun.
+    pub fn trunk_begins(&self) {
+        self.trunks.set(self.trunks.get() + 1);
+    }
+
+    /// Counts one of them as over.
+    pub fn trunk_ends(&self) {
+        self.trunks.set(self.trunks.get() - 1);
     }
 
     /// Counts an exchange as begun.

@@ -69,6 +69,27 @@ impl Scenario {
         self
     }
 
+    /// The scenario of `seed`, where origins speak HTTP/2, and many clients.
+    pub fn of_trunks(seed: u64) -> Self {
+        let mut scenario = Self::of_streams(seed);
+        scenario.settings.has_trunks = true;
+        // It bounds connections that serve one request at a time.
+        scenario.settings.idle_connections = 1_000;
+        for ask in &mut scenario.asks {
+            if matches!(ask.treatment, Treatment::Appends(_) | Treatment::Speaks(..) | Treatment::Garbage(_)) {
+                ask.treatment = Treatment::Good;
+            }
+            if ask.answer.framing == Shape::UntilClose {
+                ask.answer.framing = Shape::Chunked;
+            }
+            // Whether a request is whole whose length is none and whose stream goes on, clients' side decides.
+            if ask.body == Body::Length(0) {
+                ask.body = Body::None;
+            }
+        }
+        scenario
+    }
+
     /// A client that pipelines, nothing that goes wrong, and a drain after `drain_at`.
     pub fn of_a_drained_pipeline(seed: u64, drain_at: Duration) -> Self {
         let mut random = Random::new(seed);
@@ -144,6 +165,7 @@ impl Settings {
             idle_connections: *random.pick(&[0, 1, 2, 8]),
             endpoints: random.within((1, 3)) as usize,
             is_secure: false,
+            has_trunks: false,
         }
     }
 

@@ -13,6 +13,7 @@ use super::line::Line;
 use super::message::{Pace, Reader};
 use super::scenario::{Ask, ENDPOINTS, SILENT, Shape, Treatment};
 use super::tags::{self, Way};
+use super::trunk;
 use crate::support::wire::{Broken, Framing, Head};
 
 /// Opens all endpoints of the scenario.
@@ -23,7 +24,12 @@ pub fn open(stage: &Rc<Stage>) {
             Some(path) => Address::Unix(path.into()),
             None => Address::Tcp(endpoint.trim_start_matches("http://").parse().unwrap()),
         };
-        stage.world.spawn(accept(Rc::clone(stage), stage.world.listen(address)));
+        let listener = stage.world.listen(address);
+        if stage.scenario.settings.has_trunks {
+            stage.world.spawn(trunk::accept(Rc::clone(stage), listener));
+        } else {
+            stage.world.spawn(accept(Rc::clone(stage), listener));
+        }
     }
 }
 

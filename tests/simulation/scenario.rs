@@ -48,6 +48,8 @@ pub struct Settings {
     pub endpoints: usize,
     /// Clients and endpoints speak TLS.
     pub is_secure: bool,
+    /// Origins speak HTTP/2.
+    pub has_trunks: bool,
 }
 
 /// One client connection.
@@ -192,9 +194,7 @@ impl Scenario {
 
     /// The configuration as text.
     pub fn config(&self, generation: u64) -> String {
-        let Settings { head, connect, first_byte, request, idle, drain, upstream_idle, .. } = &self.settings;
-        let Settings { body_limit, header_limit, connections, connections_per_address, idle_connections, .. } =
-            &self.settings;
+        let Settings { drain, upstream_idle, idle_connections, .. } = &self.settings;
         // Another plan has its endpoints in another order, so that an index means something else, or one less.
         let mut endpoints = self.endpoints();
         let turn = generation as usize % endpoints.len();
@@ -202,8 +202,9 @@ impl Scenario {
         if generation.is_multiple_of(3) && endpoints.len() > 1 {
             endpoints.pop();
         }
-        let tunnels = self.tunnel_config(generation);
+        let (defaults, tunnels) = (self.settings.defaults(), self.tunnel_config(generation));
         let (listener, section, scheme, upstream) = self.security();
+        let protocol = if self.settings.has_trunks { "h2c" } else { "http/1.1" };
         format!(
             r#"
             [server]
@@ -213,24 +214,15 @@ impl Scenario {
             address = "{GATEWAY}"
             {listener}
             {section}
-            [defaults.timeouts]
-            head = "{}ms"
-            connect = "{}ms"
-            first_byte = "{}ms"
-            request = "{}ms"
-            idle = "{}ms"
-            [defaults.limits]
-            body = "{body_limit}B"
-            header_bytes = "{header_limit}B"
-            target_bytes = "512B"
-            connections = {connections}
-            connections_per_address = {connections_per_address}
+            {defaults}
             [upstreams.main]
+            protocol = "{protocol}"
             endpoints = {endpoints:?}
             {upstream}
             idle_connections = {idle_connections}
             idle_timeout = "{}ms"
             [upstreams.doubtful]
+            protocol = "{protocol}"
             endpoints = ["{scheme}://10.1.0.1:80", "{scheme}://{REFUSING}", "{scheme}://{SILENT}"]
             {upstream}
             idle_connections = {idle_connections}
@@ -250,11 +242,6 @@ impl Scenario {
             "#,
             self.cores,
             drain.as_millis(),
-            head.as_millis(),
-            connect.as_millis(),
-            first_byte.as_millis(),
-            request.as_millis(),
-            idle.as_millis(),
             upstream_idle.as_millis(),
             upstream_idle.as_millis(),
         )
@@ -284,6 +271,33 @@ impl Scenario {
 }
 
 impl Settings {
+    /// `[defaults]` as text.
+    fn defaults(&self) -> String {
+        let Self { head, connect, first_byte, request, idle, .. } = self;
+        let Self { body_limit, header_limit, connections, connections_per_address, .. } = self;
+        format!(
+            r#"
+            [defaults.timeouts]
+            head = "{}ms"
+            connect = "{}ms"
+            first_byte = "{}ms"
+            request = "{}ms"
+            idle = "{}ms"
+            [defaults.limits]
+            body = "{body_limit}B"
+            header_bytes = "{header_limit}B"
+            target_bytes = "512B"
+            connections = {connections}
+            connections_per_address = {connections_per_address}
+            "#,
+            head.as_millis(),
+            connect.as_millis(),
+            first_byte.as_millis(),
+            request.as_millis(),
+            idle.as_millis(),
+        )
+    }
+
     /// The shortest time that the configuration gives anything.
     pub fn shortest(&self) -> Duration {
         self.head.min(self.connect).min(self.first_byte).min(self.request).min(self.idle)
