@@ -6,6 +6,7 @@
 
 mod arena;
 mod floods;
+mod latency;
 mod memory;
 
 use super::h2_frames::cases::CHAPTERS;

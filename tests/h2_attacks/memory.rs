@@ -1,4 +1,4 @@
-//! Attackers that make the gateway hold: each holds less than a MiB, and whoever takes nothing loses his connection.
+//! Attackers that make the gateway hold: what one connection holds is bounded, and whoever takes nothing loses his connection.
 
 use super::arena::Arena;
 use crate::h2_frames::frame::*;
