@@ -177,7 +177,9 @@ impl Audit {
             }
             kind::PRIORITY => (0, Some(true), length == 5),
             kind::RST_STREAM => (0, Some(true), length == 4),
-            kind::SETTINGS => (flag::ACK, Some(false), length % 6 == 0 && (length == 0 || !frame.has(flag::ACK))),
+            kind::SETTINGS => {
+                (flag::ACK, Some(false), length.is_multiple_of(6) && (length == 0 || !frame.has(flag::ACK)))
+            }
             kind::PING => (flag::ACK, Some(false), length == 8),
             kind::GOAWAY => (0, Some(false), length >= 8),
             kind::WINDOW_UPDATE => (0, None, length == 4),

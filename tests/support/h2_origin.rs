@@ -121,11 +121,6 @@ impl H2Origin {
         format!("http://{}", self.address)
     }
 
-    /// `127.0.0.1:port`.
-    pub fn authority(&self) -> String {
-        self.address.to_string()
-    }
-
     /// All requests whose heads came.
     pub fn requests(&self) -> Vec<Asked> {
         self.record.change(|record| record.requests.clone())

@@ -188,6 +188,8 @@ impl Bare {
     pub fn start(config: &str, keyring: Keyring) -> Self {
         let plan = SharedPlan::new(plan::load_text("tls.toml", config).expect("a good configuration").plan);
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        // As control does: connections inherit it.
+        socket2::SockRef::from(&socket).set_tcp_nodelay(true).unwrap();
         let address = socket.local_addr().unwrap();
         let (link, is_over) = (Link::new(CoreId::new(0)), Arc::new(AtomicBool::new(false)));
         let (theirs, ends) = (SharedLink::clone(&link), Arc::clone(&is_over));

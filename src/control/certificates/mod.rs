@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::RootCertStore;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::plan::code::Code;
 use crate::plan::complaint::{Complaint, Complaints};
@@ -94,18 +94,24 @@ impl Certificates {
         let stamps = Stamps::of(paths(plan));
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let made = Self { stamps, mentions: mentions.clone(), ..Self::default() };
-        let mut maker = Maker { made, earlier, strictness, now, is_lacking: false };
-        let sections: Vec<Option<Section>> =
-            plan.tls.iter().enumerate().map(|(position, tls)| maker.section(TlsId::new(position), tls)).collect();
+        let mut maker = Maker { made, earlier, strictness, now };
+        let sections = plan.tls.iter().enumerate();
+        let sections: Vec<Result<Section, Lacking>> =
+            sections.map(|(position, tls)| maker.section(TlsId::new(position), tls)).collect();
+        let upstreams = plan.upstreams.iter().enumerate();
+        let clients: Vec<Result<Option<Arc<ClientConfig>>, Lacking>> =
+            upstreams.map(|(position, upstream)| maker.client(UpstreamId::new(position), upstream)).collect();
+        // Only now: every complaint comes in one run.
+        let (sections, clients): (Result<Vec<_>, _>, Result<_, _>) =
+            (sections.into_iter().collect(), clients.into_iter().collect());
+        let (Ok(sections), Ok(clients)) = (sections, clients) else { return Err(maker.complaints()) };
         let servers = plan.listeners.iter().map(|listener| {
-            let section = sections[listener.tls?.index()].as_ref()?;
+            let section = &sections[listener.tls?.index()];
             let config = section.config(&listener.protocols).expect("TLS 1.2 and 1.3 are built in");
             Some(Server { config: ready_server(config), names: Arc::clone(&section.names) })
         });
-        let servers = servers.collect();
-        let clients = plan.upstreams.iter().enumerate();
-        let clients = clients.map(|(position, upstream)| maker.client(UpstreamId::new(position), upstream)).collect();
-        maker.finish(Keyring { servers, clients })
+        let keyring = Keyring { servers: servers.collect(), clients };
+        Ok(maker.finish(keyring))
     }
 
     /// Reads the same files again, for the plan in force.
@@ -136,65 +142,68 @@ struct Maker<'e> {
     earlier: Option<&'e Certificates>,
     strictness: Strictness,
     now: i64,
-    /// Something could not be used and nothing stands in for it.
-    is_lacking: bool,
 }
 
+/// Something could not be used, nothing stands in for it, and the complaint is made.
+#[derive(Clone, Copy, Debug)]
+struct Lacking;
+
 impl Maker<'_> {
-    fn finish(mut self, keyring: Keyring) -> Result<Certificates, Complaints> {
+    fn finish(mut self, keyring: Keyring) -> Certificates {
+        self.sort();
+        self.made.keyring = SharedKeyring::new(keyring);
+        self.made
+    }
+
+    fn complaints(mut self) -> Complaints {
+        self.sort();
+        let mut list = self.made.refused;
+        list.append(&mut self.made.warnings);
+        Complaints { list, unlisted: 0 }
+    }
+
+    fn sort(&mut self) {
         for list in [&mut self.made.refused, &mut self.made.warnings] {
             list.sort_by_key(|complaint| {
                 complaint.spot.as_ref().map(|spot| (spot.file.clone(), spot.line, spot.column))
             });
         }
-        if self.is_lacking {
-            let mut list = self.made.refused;
-            list.append(&mut self.made.warnings);
-            return Err(Complaints { list, unlisted: 0 });
-        }
-        self.made.keyring = SharedKeyring::new(keyring);
-        Ok(self.made)
     }
 
     // -------------------------------------------------------------------------------------- sections
 
-    fn section(&mut self, id: TlsId, tls: &Tls) -> Option<Section> {
+    fn section(&mut self, id: TlsId, tls: &Tls) -> Result<Section, Lacking> {
         let identities = tls.certificates.iter().enumerate().map(|(position, files)| {
             let identity = self.identity(files, FileOf::Cert(id, position), FileOf::Key(id, position))?;
             self.note_end("tls", &tls.name, files, &identity);
-            Some(identity)
+            Ok(identity)
         });
-        // All of them are read, whatever is found: every complaint comes in one run.
-        let identities: Vec<Option<Arc<Identity>>> = identities.collect();
-        let clients = tls.clients.as_ref().map(|clients| self.clients(id, clients));
-        let identities: Vec<Arc<Identity>> = identities.into_iter().collect::<Option<_>>()?;
-        let clients = match clients {
-            None => None,
-            Some(clients) => Some(clients?),
-        };
+        // All of them are read, whatever is found.
+        let identities: Vec<Result<Arc<Identity>, Lacking>> = identities.collect();
+        let clients = tls.clients.as_ref().map(|clients| self.clients(id, clients)).transpose()?;
+        let identities: Vec<Arc<Identity>> = identities.into_iter().collect::<Result<_, _>>()?;
         let names = identities.iter().map(|identity| identity.names.iter().map(String::as_str));
         let names = Arc::new(CertificateNames::new(names));
         let tickets = self.tickets(id, tls, clients.as_deref())?;
-        Some(Section { names, identities, min_version: tls.min_version, clients, tickets })
+        Ok(Section { names, identities, min_version: tls.min_version, clients, tickets })
     }
 
-    fn tickets(&mut self, id: TlsId, tls: &Tls, clients: Option<&Clients>) -> Option<Tickets> {
+    fn tickets(&mut self, id: TlsId, tls: &Tls, clients: Option<&Clients>) -> Result<Tickets, Lacking> {
         let earlier = self.earlier.and_then(|earlier| earlier.kept.tickets.get(&tls.name));
         match Tickets::renewed(earlier, clients) {
             Ok(tickets) => {
                 self.made.kept.tickets.insert(tls.name.clone(), tickets.clone());
-                Some(tickets)
+                Ok(tickets)
             }
             Err(error) => {
                 let path = tls.certificates.first().map(|files| files.key.clone()).unwrap_or_default();
                 self.refuse(FileOf::Key(id, 0), &path, Refusal::new(format!("no keys for tickets: {error}")));
-                self.stand_in::<()>(None);
-                None
+                Err(Lacking)
             }
         }
     }
 
-    fn clients(&mut self, id: TlsId, files: &ClientCertificates) -> Option<Arc<Clients>> {
+    fn clients(&mut self, id: TlsId, files: &ClientCertificates) -> Result<Arc<Clients>, Lacking> {
         let (ca, crl) = (FileOf::ClientCa(id), FileOf::ClientCrl(id));
         let loaded = load_clients(files);
         let clients = match loaded {
@@ -211,36 +220,28 @@ impl Maker<'_> {
             self.warn(crl, path, format!("a newer list was due on {}", date(next_update)));
         }
         self.made.kept.clients.insert(files.clone(), Arc::clone(&clients));
-        Some(clients)
+        Ok(clients)
     }
 
     // -------------------------------------------------------------------------------------- upstreams
 
-    fn client(&mut self, id: UpstreamId, upstream: &Upstream) -> Option<Arc<rustls::ClientConfig>> {
-        let tls = upstream.tls.as_ref()?;
-        let roots = if tls.verify { Some(self.roots(id, tls.ca.as_deref())) } else { None };
+    fn client(&mut self, id: UpstreamId, upstream: &Upstream) -> Result<Option<Arc<ClientConfig>>, Lacking> {
+        let Some(tls) = &upstream.tls else { return Ok(None) };
+        let roots = tls.verify.then(|| self.roots(id, tls.ca.as_deref()));
         let own = tls.certificate.as_ref().map(|files| {
             let identity = self.identity(files, FileOf::OwnCert(id), FileOf::OwnKey(id))?;
             self.note_end("upstream", &upstream.name, files, &identity);
-            Some(identity)
+            Ok(identity)
         });
-        // None of the outer stands for "not configured", one of the inner for a complaint.
-        let roots = match roots {
-            None => None,
-            Some(roots) => Some(roots?),
-        };
-        let own = match own {
-            None => None,
-            Some(own) => Some(own?),
-        };
+        let (roots, own) = (roots.transpose()?, own.transpose()?);
         let config = client::config(roots, own.as_deref(), upstream.protocol);
-        Some(ready_client(config.expect("TLS 1.2 and 1.3 are built in")))
+        Ok(Some(ready_client(config.expect("TLS 1.2 and 1.3 are built in"))))
     }
 
-    fn roots(&mut self, id: UpstreamId, ca: Option<&Path>) -> Option<Arc<RootCertStore>> {
+    fn roots(&mut self, id: UpstreamId, ca: Option<&Path>) -> Result<Arc<RootCertStore>, Lacking> {
         let Some(path) = ca else { return self.system_roots(id) };
         if let Some(roots) = self.made.kept.roots.get(path) {
-            return Some(Arc::clone(roots));
+            return Ok(Arc::clone(roots));
         }
         let roots = match files::read(path).and_then(|pem| server::roots(&pem)) {
             Ok(roots) => Arc::new(roots),
@@ -251,13 +252,13 @@ impl Maker<'_> {
             }
         };
         self.made.kept.roots.insert(path.to_owned(), Arc::clone(&roots));
-        Some(roots)
+        Ok(roots)
     }
 
     /// Those that cannot be used are passed over: a system's store may hold what rustls does not know.
-    fn system_roots(&mut self, id: UpstreamId) -> Option<Arc<RootCertStore>> {
+    fn system_roots(&mut self, id: UpstreamId) -> Result<Arc<RootCertStore>, Lacking> {
         if let Some(roots) = &self.made.kept.system_roots {
-            return Some(Arc::clone(roots));
+            return Ok(Arc::clone(roots));
         }
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
@@ -273,15 +274,15 @@ impl Maker<'_> {
             Arc::new(roots)
         };
         self.made.kept.system_roots = Some(Arc::clone(&roots));
-        Some(roots)
+        Ok(roots)
     }
 
     // -------------------------------------------------------------------------------------- certificates
 
     /// The certificate in `files`; two that name the same files share it.
-    fn identity(&mut self, files: &CertificateFiles, cert: FileOf, key: FileOf) -> Option<Arc<Identity>> {
+    fn identity(&mut self, files: &CertificateFiles, cert: FileOf, key: FileOf) -> Result<Arc<Identity>, Lacking> {
         if let Some(known) = self.made.kept.identities.get(files) {
-            return Some(Arc::clone(known));
+            return Ok(Arc::clone(known));
         }
         let earlier = self.earlier.and_then(|earlier| earlier.kept.identities.get(files)).cloned();
         let identity = match Identity::load(files) {
@@ -296,7 +297,7 @@ impl Maker<'_> {
         };
         self.warn_of_end(&identity, cert, &files.cert);
         self.made.kept.identities.insert(files.clone(), Arc::clone(&identity));
-        Some(identity)
+        Ok(identity)
     }
 
     /// The new one, unless clients would refuse it and not the earlier one.
@@ -335,10 +336,8 @@ impl Maker<'_> {
     // -------------------------------------------------------------------------------------- complaints
 
     /// What stands in for what was refused.
-    fn stand_in<T>(&mut self, earlier: Option<T>) -> Option<T> {
-        let stand_in = earlier.filter(|_| self.strictness == Strictness::Lenient);
-        self.is_lacking |= stand_in.is_none();
-        stand_in
+    fn stand_in<T>(&self, earlier: Option<T>) -> Result<T, Lacking> {
+        earlier.filter(|_| self.strictness == Strictness::Lenient).ok_or(Lacking)
     }
 
     fn refuse(&mut self, of: FileOf, path: &Path, refusal: Refusal) {

@@ -108,7 +108,7 @@ impl Grammar {
 
     /// RFC 9113 5.1.1: a new stream is higher than all before, and odd.
     fn headers(&mut self, head: Head) -> Result<(), Reason> {
-        if head.stream % 2 == 0 {
+        if head.stream.is_multiple_of(2) {
             return Err(Reason::Protocol);
         }
         if head.stream > self.last_stream {
@@ -136,7 +136,7 @@ impl Grammar {
     }
 
     fn is_idle(&self, stream: u32) -> bool {
-        stream > self.last_stream || (stream != 0 && stream % 2 == 0)
+        stream > self.last_stream || (stream != 0 && stream.is_multiple_of(2))
     }
 
     /// How many streams ago it was opened or passed over; `None` when nothing is remembered of it.

@@ -255,11 +255,8 @@ impl UpStream {
 
     /// True when the answer is whole for whoever reads it, and so was the request.
     fn is_complete(&self) -> bool {
-        let is_read = match self.receiving {
-            Receiving::Body(_, Framing::None | Framing::Length(0)) => true,
-            Receiving::Over => true,
-            _ => false,
-        };
+        let is_read =
+            matches!(self.receiving, Receiving::Body(_, Framing::None | Framing::Length(0)) | Receiving::Over);
         is_read && self.sending.as_ref().is_some_and(Sending::is_done)
     }
 }
