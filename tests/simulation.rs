@@ -11,6 +11,7 @@ mod message;
 mod origin;
 mod play;
 mod scenario;
+mod shared;
 mod tags;
 
 use std::time::Duration;
@@ -93,6 +94,50 @@ fn a_drain_at_any_moment_of_a_pipeline_costs_no_answer_that_was_begun() {
         let broken = perform(Scenario::of_a_drained_pipeline(seed, drain_at), seed, false).broken;
         assert!(broken.is_empty(), "seed {seed}:\n{}", broken.join("\n"));
     }
+}
+
+/// As [`run_slice`], for seeds of scenarios whose clients speak HTTP/2.
+fn run_streams(slice: u64) {
+    let run = |seed, is_printed| perform(Scenario::of_streams(seed), seed, is_printed);
+    if let Some(seed) = number("SIM_STREAMS") {
+        if slice == 0 {
+            let broken = run(seed, true).broken;
+            assert!(broken.is_empty(), "{}", broken.join("\n"));
+        }
+        return;
+    }
+    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SEEDS) / 4);
+    for seed in (from..from + count).filter(|seed| seed % STREAM_SLICES == slice) {
+        let mut verdict = run(seed, false);
+        if seed % TWICE_EVERY < STREAM_SLICES && run(seed, false).hash != verdict.hash {
+            verdict.broken.push("law same_seed_same_trace".to_owned());
+        }
+        let broken = verdict.broken.join("\n  ");
+        assert!(broken.is_empty(), "seed {seed} breaks the law; again with SIM_STREAMS={seed}:\n  {broken}");
+    }
+}
+
+/// Tests that the seeds of streams are divided among.
+const STREAM_SLICES: u64 = 4;
+
+#[test]
+fn the_laws_hold_for_streams_0() {
+    run_streams(0);
+}
+
+#[test]
+fn the_laws_hold_for_streams_1() {
+    run_streams(1);
+}
+
+#[test]
+fn the_laws_hold_for_streams_2() {
+    run_streams(2);
+}
+
+#[test]
+fn the_laws_hold_for_streams_3() {
+    run_streams(3);
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub struct Core<I: Io> {
     in_flight: Cell<u64>,
     stages: RefCell<Spares<Stage<I>>>,
     runners: RefCell<Spares<Runner<I>>>,
+    /// Tasks for streams, spare ones and others.
+    running: Cell<usize>,
     tunnels: RefCell<Tunnels>,
 }
 
@@ -123,6 +125,7 @@ impl<I: Io> Core<I> {
             in_flight: Cell::new(0),
             stages: RefCell::default(),
             runners: RefCell::default(),
+            running: Cell::new(0),
             tunnels: RefCell::default(),
         })
     }
@@ -282,9 +285,20 @@ impl<I: Io> Core<I> {
         self.runners.borrow_mut().give(runner, RUNNERS_SPARE);
     }
 
-    /// Ends the tasks that wait for streams: none will come.
-    pub fn dismiss_runners(&self) {
+    /// Ends the tasks that wait for streams: none will come. True when they are gone.
+    pub fn dismiss_runners(&self) -> bool {
         self.runners.take();
+        self.running.get() == 0
+    }
+
+    /// A task for streams has begun.
+    pub fn runner_begins(&self) {
+        self.running.set(self.running.get() + 1);
+    }
+
+    /// A task for streams is over.
+    pub fn runner_ends(&self) {
+        self.running.set(self.running.get() - 1);
     }
 
     /// Frees the buffers, workspaces, stages and runners that were not needed since the last call, and says how many

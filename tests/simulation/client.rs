@@ -9,12 +9,16 @@ use ringway::shell::sim::{Wire, World};
 use super::ledger::{Mark, Outcome, Stage};
 use super::message::Reader;
 use super::scenario::{Ask, Body, GATEWAY, LOCAL_TEXT, Leaving, Manner, Route, Visit};
+use super::shared;
 use super::tags::{self, Way};
 use crate::support::wire::{Broken, Framing, Head};
 
 /// Plays the client of the visit numbered `number`.
 pub async fn play(stage: Rc<Stage>, number: usize) {
     let visit = stage.scenario.clients[number].clone();
+    if visit.is_shared {
+        return shared::play(stage, number).await;
+    }
     stage.world.sleep(visit.at).await;
     let gateway = Address::Tcp(GATEWAY.parse().unwrap());
     match stage.world.connect(visit.own, &gateway).await {

@@ -36,6 +36,27 @@ impl Scenario {
         scenario
     }
 
+    /// The scenario of `seed`, where most clients speak HTTP/2. What it has no words for they do not do.
+    pub fn of_streams(seed: u64) -> Self {
+        let mut random = Random::new(!seed);
+        let mut scenario = Self::of(seed);
+        for visit in &mut scenario.clients {
+            visit.is_shared = random.chance(800);
+            if !visit.is_shared {
+                continue;
+            }
+            visit.is_pipelined = random.chance(600);
+            for id in &visit.asks {
+                let ask = &mut scenario.asks[*id as usize];
+                ask.is_old = false;
+                if matches!(ask.manner, Manner::Malformed(_) | Manner::Finishes | Manner::BreaksChunk) {
+                    ask.manner = Manner::Prompt;
+                }
+            }
+        }
+        scenario
+    }
+
     /// A client that pipelines, nothing that goes wrong, and a drain after `drain_at`.
     pub fn of_a_drained_pipeline(seed: u64, drain_at: Duration) -> Self {
         let mut random = Random::new(seed);
@@ -80,6 +101,7 @@ impl Scenario {
             own,
             asks,
             is_pipelined: random.chance(300) && may_pipeline,
+            is_shared: false,
             pace: match random.below(20) {
                 0 | 1 => Pace::Slow(*random.pick(&[64, 500, 5000]), millis(random, (0, 5))),
                 2 => Pace::Never,

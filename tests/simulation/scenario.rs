@@ -53,6 +53,8 @@ pub struct Visit {
     pub asks: Vec<u32>,
     /// Requests are sent without waiting for answers.
     pub is_pipelined: bool,
+    /// They are streams of HTTP/2.
+    pub is_shared: bool,
     pub pace: Pace,
     pub leaving: Leaving,
 }
@@ -201,6 +203,7 @@ impl Scenario {
             drain_timeout = "{}ms"
             [listeners.web]
             address = "{GATEWAY}"
+            protocols = ["h2", "http/1.1"]
             [defaults.timeouts]
             head = "{}ms"
             connect = "{}ms"

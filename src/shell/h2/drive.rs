@@ -107,6 +107,8 @@ struct Drive<I: Io> {
     rests_until: Instant,
     /// Streams were in use when this was looked at last.
     was_busy: bool,
+    /// The peer takes no new streams.
+    has_left: bool,
     /// Until when the peer must have said how many streams it takes.
     opens_by: Instant,
     /// Until when the ends of streams that are over are waited for.
@@ -126,6 +128,7 @@ impl<I: Io> Drive<I> {
             pinged: None,
             rests_until: now,
             was_busy: false,
+            has_left: false,
             opens_by,
             remains_until: None,
             core,
@@ -154,16 +157,24 @@ impl<I: Io> Drive<I> {
     /// Moves bytes. `h2` first, so that all it has to say in this turn leaves in one send. Ready when the connection is
     /// over.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_over = Pin::new(&mut self.connection).poll(cx).is_ready();
+        let over = Pin::new(&mut self.connection).poll(cx);
+        self.has_left |= match &over {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => error.is_remote(),
+            Poll::Pending => false,
+        };
         let is_lost = matches!(self.line.poll_send(cx), Poll::Ready(Err(_)));
-        if is_over || is_lost { Poll::Ready(()) } else { Poll::Pending }
+        if over.is_ready() || is_lost { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Passes on what the peer says of new streams.
     fn look(&mut self, cx: &mut Context<'_>) {
         match self.trunk.with_sender(|sender| (sender.poll_ready(cx), sender.current_max_send_streams())) {
             // GOAWAY came, or the numbers of streams are used up.
-            Some((Poll::Ready(Err(_)), _)) => self.trunks.retire(&self.trunk),
+            Some((Poll::Ready(Err(_)), _)) => {
+                self.has_left = true;
+                self.trunks.retire(&self.trunk);
+            }
             Some((_, most)) => self.trunks.set_most(&self.trunk, most),
             None => {}
         }
@@ -227,7 +238,8 @@ impl<I: Io> Drive<I> {
 
 impl<I: Io> Drop for Drive<I> {
     fn drop(&mut self) {
-        if !self.trunk.is_open() {
+        // A peer that went away before it took a stream has not failed: another connection may find it again.
+        if !self.trunk.is_open() && !self.has_left {
             self.trunks.fail(CLOSED);
         }
         self.trunks.retire(&self.trunk);

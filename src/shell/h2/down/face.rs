@@ -17,12 +17,9 @@ use super::purse::{Piece, Purse};
 use super::request::Intake;
 use crate::proto::h1::chunked::Decoder;
 use crate::proto::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
-use crate::proto::h1::parse::{self, HeadLimits, Progress};
-use crate::proto::head::{AnswerBody, AnswerHead};
 use crate::shell::buffer::Buffer;
 use crate::shell::buffers::SMALL_BYTES;
 use crate::shell::tls::Told;
-use crate::words::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 
 /// One stream of a client's connection. It is used for one after the other.
 pub struct Face {
@@ -42,7 +39,6 @@ pub struct Face {
     long_head: usize,
     /// It counts as a stream of its purse.
     is_live: bool,
-    head: AnswerHead,
     chunks: Decoder,
 }
 
@@ -96,10 +92,6 @@ enum Framing {
     Tunnel,
 }
 
-/// What an exchange writes was read from an upstream within its limits; these only keep the parser's arithmetic.
-const LIMITS: HeadLimits =
-    HeadLimits { bytes: 2 * HEADER_BYTES_MAX as usize, lines: 2 * HEADERS_MAX as usize, target_bytes: 0 };
-
 impl Face {
     /// A face without a stream, for connections that hold by `purse`.
     #[must_use]
@@ -130,7 +122,6 @@ impl Face {
             progress: 0,
             long_head: 0,
             is_live: false,
-            head: AnswerHead::default(),
             chunks: Decoder::default(),
         }
     }
@@ -329,43 +320,37 @@ impl Face {
     }
 
     fn take_head(&mut self) -> io::Result<()> {
-        let bytes = self.answer.held.data();
-        let read = parse::answer(bytes, 0, &LIMITS, self.to_head, &mut self.head);
-        if read != Ok(Progress::Complete) {
-            return Err(broken());
-        }
-        let response = answer::response(bytes, &self.head).map_err(|_| broken())?;
-        self.progress += self.head.bytes as u64;
-        self.answer.held.consume(self.head.bytes);
+        let head = answer::read(self.answer.held.data()).map_err(|_| broken())?;
+        self.progress += head.bytes as u64;
+        self.answer.held.consume(head.bytes);
         let Place::Head(respond) = &mut self.answer.place else { return Err(broken()) };
-        if self.head.status < 200 && self.head.status != SWITCHING {
-            return respond.send_informational(response).map_err(gone);
+        let is_tunnel = head.status == SWITCHING;
+        if head.status < 200 && !is_tunnel {
+            return respond.send_informational(head.response).map_err(gone);
         }
-        let mut is_last = false;
-        self.answer.framing = match self.head.body {
-            _ if self.head.status == SWITCHING && self.request.intake == Intake::Tunnel => Framing::Tunnel,
-            AnswerBody::None if self.head.status != SWITCHING => {
-                is_last = true;
-                Framing::Length(0)
-            }
-            AnswerBody::Length(length) => Framing::Length(length),
-            // A head that is all there is ends the stream itself: gRPC takes it for trailers then.
-            AnswerBody::Chunked if self.answer.held.data() == BODY_END => {
-                is_last = true;
-                self.answer.held.clear();
-                Framing::Length(0)
-            }
-            AnswerBody::Chunked => {
+        // A head that is all there is ends the stream itself: gRPC takes it for trailers then.
+        let is_empty = head.length == Some(0) || head.is_chunked && self.answer.held.data() == BODY_END;
+        if is_empty {
+            self.answer.held.clear();
+        }
+        let has_body = !self.to_head && !matches!(head.status, 204 | 304) && !is_empty;
+        let is_last = !is_tunnel && !has_body;
+        self.answer.framing = match head.length {
+            _ if is_tunnel && self.request.intake == Intake::Tunnel => Framing::Tunnel,
+            _ if is_tunnel => return Err(broken()),
+            _ if is_last => Framing::Length(0),
+            Some(length) => Framing::Length(length),
+            None if head.is_chunked => {
                 self.chunks.reset();
                 Framing::Chunks
             }
             // An exchange of HTTP/1.1 tells its end in another way.
-            AnswerBody::None | AnswerBody::UntilClose => return Err(broken()),
+            None => return Err(broken()),
         };
-        let stream = respond.send_response(response, is_last).map_err(gone)?;
+        let stream = respond.send_response(head.response, is_last).map_err(gone)?;
         self.answer.place = if is_last { Place::Over(stream) } else { Place::Body(stream) };
         // A tunnel that was not opened carries no body that its exchange would read.
-        if self.request.intake == Intake::Tunnel && self.answer.framing != Framing::Tunnel {
+        if self.request.intake == Intake::Tunnel && !is_tunnel {
             self.request.intake = Intake::Nothing;
             self.request.is_over = true;
         }
