@@ -52,6 +52,7 @@ fn head_up(bencher: Bencher<'_, '_>, is_edited: bool) {
         client: &client,
         scheme: "http",
         id: b"0198c3a4-7d9e-7b1c-9f11-2f0e9a8b7c6d",
+        deadline: None,
         traceparent: b"",
         upgrade: b"",
         edits: &edits,

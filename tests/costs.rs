@@ -17,14 +17,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringway::plan::{self, Address};
+use ringway::policy::names::CertificateNames;
 use ringway::shell::accept::Doors;
 use ringway::shell::buffer::Buffer;
 use ringway::shell::core::Core;
 use ringway::shell::io::{Io, Listener, Stream, Timer};
+use ringway::shell::keyring::Keyring;
 use ringway::shell::mail::{Link, SharedPlan};
 use ringway::shell::uring::{Preference, Runtime, Uring, UringListener, UringStream, UringTimer};
 use ringway::words::ids::{CoreId, ListenerId};
 use ringway::words::time::{Instant, Wall};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+
+use crate::support::tls::{Authority, Tls, keyring};
 
 /// Exchanges before counting begins: pools and vectors find their size.
 const WARM_UP: usize = 200;
@@ -216,27 +222,69 @@ impl Board {
 
 /// Sends `request` over one connection, again and again, and says what the gateway's core did for the counted ones.
 fn cost_of(request: &'static [u8], answer: &'static [u8], answer_bytes: usize) -> Counts {
-    let origin = origin(answer);
+    cost_over(None, request, answer, answer_bytes)
+}
+
+/// As [`cost_of`], with TLS of this version on both sides.
+fn cost_over_tls(
+    version: &'static SupportedProtocolVersion, request: &'static [u8], answer: &'static [u8], answer_bytes: usize,
+) -> Counts {
+    cost_over(Some(version), request, answer, answer_bytes)
+}
+
+fn cost_over(
+    version: Option<&'static SupportedProtocolVersion>, request: &'static [u8], answer: &'static [u8],
+    answer_bytes: usize,
+) -> Counts {
+    let authority = Authority::new();
+    let versions = version.as_ref().map(std::slice::from_ref);
+    let secure = |name: &str| authority.server(&[name], &[]);
+    let origin = origin(answer, versions.map(|_| Arc::new(secure("up.example"))));
+    let (tls, scheme) = match version {
+        Some(_) => (
+            "tls = \"edge\"\nprotocols = [\"http/1.1\"]\n\
+             [tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]\n",
+            "https",
+        ),
+        None => ("", "http"),
+    };
+    let name = if version.is_some() { "tls = { server_name = \"up.example\" }\n" } else { "" };
+    let fixed = "x".repeat(answer_bytes);
     let text = format!(
-        "[listeners.web]\naddress = \"127.0.0.1:1\"\n[routes.all]\npath = \"/*\"\n\
-         upstream = {{ endpoints = [\"http://{origin}\"] }}\n"
+        "[listeners.web]\naddress = \"127.0.0.1:1\"\n{tls}[routes.all]\npath = \"/*\"\nupstream = \"up\"\n\
+         [routes.fixed]\npath = \"/fixed\"\nrespond = {{ status = 200, text = \"{fixed}\" }}\n\
+         [upstreams.up]\nendpoints = [\"{scheme}://{origin}\"]\n{name}"
     );
     let plan = plan::load_text("costs.toml", &text).expect("a good configuration").plan;
+    let keyring = keyring(
+        versions.map(|_| (secure("a.example"), CertificateNames::default())),
+        versions.map(|versions| authority.client(versions)),
+    );
+    let config = versions.map(|versions| Arc::new(authority.client(versions)));
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    // As control does: connections inherit it.
+    socket2::SockRef::from(&socket).set_tcp_nodelay(true).unwrap();
     let gateway = socket.local_addr().unwrap();
     let board = Arc::new(Board::default());
     let theirs = Arc::clone(&board);
-    let client = std::thread::spawn(move || client(gateway, &theirs, request, answer_bytes));
+    let client = std::thread::spawn(move || {
+        let stream: Box<dyn Duplex> = match config {
+            Some(config) => Box::new(Tls::connect(gateway, &config, "a.example")),
+            None => Box::new(TcpStream::connect(gateway).unwrap()),
+        };
+        client(stream, &theirs, request, answer_bytes)
+    });
     let driver = if std::env::var_os("RINGWAY_DRIVER").is_some() { Preference::Epoll } else { Preference::Auto };
-    Runtime::build(driver).unwrap().run(move |io| core(io, plan, socket, board)).unwrap();
+    Runtime::build(driver).unwrap().run(move |io| core(io, plan, keyring, socket, board)).unwrap();
     client.join().unwrap()
 }
 
-async fn core(io: Uring, plan: plan::Plan, socket: TcpListener, board: Arc<Board>) {
+async fn core(io: Uring, plan: plan::Plan, keyring: Keyring, socket: TcpListener, board: Arc<Board>) {
     let sends = Rc::new(Cell::new(0));
     let listener = WatchedListener { listener: io.listener(socket).unwrap(), sends: Rc::clone(&sends) };
     let watched = Watched { io: io.clone(), sends: Rc::clone(&sends) };
     let core = Core::new(watched, CoreId::new(0), SharedPlan::new(plan), Link::new(CoreId::new(0)));
+    core.set_keyring(Arc::new(keyring));
     let _doors = Doors::open(&core, vec![(ListenerId::new(0), listener)]);
     let mut timer = io.timer();
     while !board.is_over.load(SeqCst) {
@@ -249,10 +297,8 @@ async fn core(io: Uring, plan: plan::Plan, socket: TcpListener, board: Arc<Board
     io.stop();
 }
 
-fn client(gateway: SocketAddr, board: &Board, request: &[u8], answer_bytes: usize) -> Counts {
-    let mut stream = TcpStream::connect(gateway).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut ask = |times: usize| (0..times).for_each(|_| exchange(&mut stream, request, answer_bytes));
+fn client(mut stream: Box<dyn Duplex>, board: &Board, request: &[u8], answer_bytes: usize) -> Counts {
+    let mut ask = |times: usize| (0..times).for_each(|_| exchange(&mut *stream, request, answer_bytes));
     ask(WARM_UP);
     let before = board.read();
     ask(COUNTED);
@@ -261,7 +307,7 @@ fn client(gateway: SocketAddr, board: &Board, request: &[u8], answer_bytes: usiz
     Counts { allocations: after.allocations - before.allocations, sends: after.sends - before.sends }
 }
 
-fn exchange(stream: &mut TcpStream, request: &[u8], answer_bytes: usize) {
+fn exchange(stream: &mut dyn Duplex, request: &[u8], answer_bytes: usize) {
     stream.write_all(request).unwrap();
     let mut answer = Vec::new();
     let mut piece = [0; 64 * 1024];
@@ -283,11 +329,15 @@ fn exchange(stream: &mut TcpStream, request: &[u8], answer_bytes: usize) {
 }
 
 /// Reads requests whose head and body end in `\r\n\r\n` or `$`, and answers each.
-fn origin(answer: &'static [u8]) -> SocketAddr {
+fn origin(answer: &'static [u8], secure: Option<Arc<ServerConfig>>) -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
-        while let Ok((mut stream, _)) = socket.accept() {
+        while let Ok((stream, _)) = socket.accept() {
+            let mut stream: Box<dyn Duplex> = match &secure {
+                Some(config) => Box::new(Tls::over(ServerConnection::new(Arc::clone(config)).unwrap(), stream)),
+                None => Box::new(stream),
+            };
             let mut request = Vec::new();
             let mut piece = [0; 64 * 1024];
             while let Ok(count @ 1..) = stream.read(&mut piece) {
@@ -304,6 +354,11 @@ fn origin(answer: &'static [u8]) -> SocketAddr {
     });
     address
 }
+
+/// What bytes go over.
+pub trait Duplex: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Duplex for T {}
 
 const SMALL: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nserver: origin\r\n\r\nhello";
 
@@ -325,5 +380,22 @@ fn a_chunked_answer_is_framed_anew_without_allocating() {
     let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let framed = b"5\r\nhello\r\n0\r\n\r\n".len();
     let counts = cost_of(b"GET / HTTP/1.1\r\nhost: a.example\r\n\r\n", answer, framed);
+    assert_eq!(counts, Counts { allocations: 0, sends: 2 * COUNTED as u64 });
+}
+
+#[test]
+fn tls_on_both_sides_allocates_nothing_more_and_sends_no_more() {
+    for version in [&TLS12, &TLS13] {
+        let request = b"GET /a?b=c HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\n\r\n";
+        let counts = cost_over_tls(version, request, SMALL, 5);
+        assert_eq!(counts, Counts { allocations: 0, sends: 2 * COUNTED as u64 });
+    }
+}
+
+#[test]
+fn a_body_of_many_records_leaves_over_tls_in_one_send() {
+    const BODY: usize = 50_000;
+    let counts = cost_over_tls(&TLS13, b"GET /fixed HTTP/1.1\r\nhost: a.example\r\n\r\n", SMALL, BODY);
+    // The head is a message of its own before a long body that the configuration holds.
     assert_eq!(counts, Counts { allocations: 0, sends: 2 * COUNTED as u64 });
 }

@@ -192,3 +192,43 @@ fn the_listener_can_be_named_and_far_losers_are_counted() {
     arguments.listener = Some("none".to_owned());
     assert_eq!(answer(&config, &arguments), (2, "there is no listener \"none\"\n".to_owned()));
 }
+
+#[test]
+fn tls_and_what_is_spoken_are_explained() {
+    let config = r#"
+[listeners.plain]
+address = "127.0.0.1:8080"
+[listeners.safe]
+address = "127.0.0.1:8443"
+tls     = "edge"
+[tls.edge]
+certificates = [{ cert = "a.pem", key = "a.key" }]
+[routes.all]
+path     = "/*"
+upstream = "app"
+upgrade  = []
+request  = { set = { x-scheme = "{request.scheme}" } }
+rewrite  = { query = "over={request.scheme}" }
+[upstreams.app]
+endpoints = ["https://127.0.0.1:9443"]
+protocol  = "h2"
+tls       = { ca = "ca.pem", server_name = "app.example", cert = "own.pem", key = "own.key" }
+"#;
+    let (code, text) = answer(config, &arguments("GET", "https://app.example/a", &[], Format::Text));
+    assert_eq!(code, 0);
+    // The scheme speaks for a listener where the port does not.
+    for line in
+        ["listener  safe (the first that routes", "https://127.0.0.1:9443/a?over=https  (Host: app.example, 100%)"]
+    {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    for (key, value, from) in [
+        ("upgrade", "nothing", "shop.toml:12"),
+        ("protocol", "h2", "shop.toml:17"),
+        ("tls", "ca.pem, as app.example, showing own.pem", "shop.toml:18"),
+    ] {
+        let wanted = format!("{key} {value} {from}");
+        let is_there = text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") == wanted);
+        assert!(is_there, "{wanted}\n{text}");
+    }
+}

@@ -26,6 +26,14 @@ mod errors;
 mod faults;
 /// What of a message goes through, what goes, what is added.
 mod forwarding;
+/// gRPC and gRPC-Web, from the client's message to the server's status.
+mod grpc;
+/// HTTP/2 from clients.
+mod h2;
+/// HTTP/2 at the level of frames: every rule that a client can see.
+mod h2_frames;
+/// HTTP/1.1 clients reach origins that speak HTTP/2, and nothing is lost or made up on the way.
+mod h2_upstreams;
 /// Who the client is, and what an exchange is called.
 mod identity;
 /// What a connection at rest holds.
@@ -56,6 +64,8 @@ mod streams;
 mod tidy;
 /// Each deadline ends what it bounds.
 mod timeouts;
+/// Handshakes, records and ends of TLS, on both sides.
+mod tls;
 /// Connections that become WebSockets: who may, and that their bytes go through whole or visibly not.
 mod upgrade;
 

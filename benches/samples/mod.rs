@@ -66,6 +66,7 @@ pub fn entry() -> Entry<'static> {
         version: Version::Http11,
         route: b"orders",
         server: b"ringway",
+        tls: None,
         status: 200,
         bytes_in: 0,
         bytes_out: 12_345,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from comparison import host, plots, tables
 from comparison.contenders import CONFIGS, Contender, all_contenders
 from comparison.figures import Failure
-from comparison.generators import RingwayLoad, Wrk
+from comparison.generators import Generator, H2load, RingwayLoad, Wrk
 from comparison.installing import build_ringway_load, install
 from comparison.measure import Settings, Stage, measure, progress, seconds_of
 from comparison.origins import NginxOrigin, RingwayOrigin
@@ -27,6 +27,8 @@ SCENARIOS = CONFIGS.parent / "scenarios"
 RESULTS = CONFIGS.parent / "results"
 # Where cargo puts it: with the target directory that README.md names, and with its default one.
 RINGWAY_LOAD = tuple(ROOT / place / "release/ringway-load" for place in ("target/loadtest", "loadtest/target"))
+# Whose package Debian has, by the name of the program.
+PACKAGES = {"wrk": "wrk", "nginx": "nginx", "h2load": "nghttp2-client"}
 # Beside the connections of a scenario a process has files, epolls, rings, and connections to the origin.
 FILES_BESIDE = 2048
 
@@ -65,7 +67,7 @@ def run(words: Sequence[str]) -> int:
         options.seconds,
         options.gateway_cores,
         options.load_cores,
-        Wrk() if options.generator == "wrk" else RingwayLoad(options.load_binary),
+        generator_of(options),
         NginxOrigin() if options.origin == "nginx" else RingwayOrigin(options.load_binary),
         not options.quick,
     )
@@ -129,8 +131,8 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="one round of one second, no sweep: about two minutes")
     parser.add_argument(
         "--generator",
-        choices=["ringway-load", "wrk"],
-        help="who asks (default ringway-load where it is built, else wrk, which has no open loop)",
+        choices=["ringway-load", "wrk", "h2load"],
+        help="who asks (default ringway-load where it is built, else wrk; what one cannot play is left out)",
     )
     parser.add_argument(
         "--origin", choices=["ringway-load", "nginx"], help="who answers (default as for the generator)"
@@ -195,7 +197,7 @@ def find_tools(options: argparse.Namespace, contenders: Sequence[Contender]) -> 
     tools = {options.generator, options.origin}
     if options.install:
         packages = [who.package for who in contenders if who.package and not find(who.program)]
-        install([*packages, *(tool for tool in tools if tool != "ringway-load" and not find(tool))])
+        install([*packages, *(PACKAGES[tool] for tool in tools if tool in PACKAGES and not find(tool))])
         if "ringway-load" in tools and not options.load_binary:
             build_ringway_load()
             options.load_binary = built_ringway_load()
@@ -209,6 +211,13 @@ def find_tools(options: argparse.Namespace, contenders: Sequence[Contender]) -> 
         raise Failure("ringway-load is not there (compare --install, or --generator wrk --origin nginx)")
 
 
+def generator_of(options: argparse.Namespace) -> Generator:
+    """The generator that the options name."""
+    if options.generator == "ringway-load":
+        return RingwayLoad(options.load_binary)
+    return H2load() if options.generator == "h2load" else Wrk()
+
+
 def built_ringway_load() -> str | None:
     """The project's own generator and origin, where cargo has put it."""
     return next((str(path) for path in RINGWAY_LOAD if path.exists()), None)
@@ -218,8 +227,8 @@ def playable(scenarios: Sequence[Scenario], settings: Settings) -> list[Scenario
     """The scenarios that the generator can play; says which it cannot."""
     found = []
     for scenario in scenarios:
-        if scenario.rate and not settings.generator.open_loop:
-            print(f"compare: {scenario.name} is left out: {settings.generator.name} has no open loop", file=sys.stderr)
+        if missing := settings.generator.cannot(scenario):
+            print(f"compare: {scenario.name} is left out: {settings.generator.name} has no {missing}", file=sys.stderr)
         else:
             found.append(scenario)
     if not found:

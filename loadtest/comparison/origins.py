@@ -8,7 +8,7 @@ from typing import Protocol
 
 from comparison.contenders import filled
 from comparison.processes import Process, need, said_version
-from comparison.scenarios import Scenario
+from comparison.scenarios import H2C, Scenario
 
 SMALL_BODY = "s" * 100
 MORE_FIELDS = (
@@ -65,6 +65,7 @@ class NginxOrigin:
         values = {
             "directory": home,
             "origin_port": port,
+            "listen_options": " http2" if scenario.protocols.upstream == H2C else "",
             "small_body": SMALL_BODY,
             "small_answer": "proxy_pass http://after_body;" if scenario.body_bytes else answer,
             "more_headers": "\n            ".join(

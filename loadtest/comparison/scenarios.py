@@ -9,6 +9,10 @@ from typing import Any
 from comparison.figures import Failure
 
 KINDS = ("cpu", "latency", "memory")
+HTTP1, H2, H2C = "http/1.1", "h2", "h2c"
+STREAMS_MAX = 100
+# In front of each gRPC message: whether it is compressed, and its length.
+GRPC_PREFIX_BYTES = 5
 CONNECTIONS_MAX = 100_000
 BODY_BYTES_MAX = 64 << 20
 ROUTES_MAX = 100_000
@@ -40,6 +44,18 @@ class Layout:
 
 
 @dataclasses.dataclass(frozen=True)
+class Protocols:
+    """What a gateway speaks: HTTP/1.1 or HTTP/2, with clients with TLS or without, with the origin always without."""
+
+    tls: bool
+    downstream: str
+    upstream: str
+
+
+PLAIN = Protocols(False, HTTP1, HTTP1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Scenario:
     """One kind of traffic: what each connection asks for, over and over. Rates are requests per second."""
 
@@ -59,6 +75,13 @@ class Scenario:
     rate: int
     sweep: tuple[int, ...]
     layouts: tuple[Layout, ...]
+    protocols: Protocols = PLAIN
+    # Requests at a time on one connection of HTTP/2.
+    streams: int = 1
+    # Connections that are not kept resume the session of the one before.
+    resume: bool = False
+    # The body is one gRPC message, and the answer ends with a status in its trailers.
+    grpc: bool = False
 
     @property
     def cores(self) -> int:
@@ -125,6 +148,12 @@ def parse(text: str, name: str) -> Scenario:
         rate=top.number("rate", 1, RATE_MAX, 0),
         sweep=rates(top),
         layouts=layouts(top),
+        protocols=Protocols(
+            top.take("tls", bool, False), top.take("protocol", str, HTTP1), top.take("upstream", str, HTTP1)
+        ),
+        streams=top.number("streams", 2, STREAMS_MAX, 1),
+        resume=top.take("resume", bool, False),
+        grpc=request.take("grpc", bool, False),
     )
     for table in (top, request, answer):
         table.done()
@@ -170,10 +199,28 @@ def check(scenario: Scenario, name: str) -> None:
         "only a cpu scenario has layouts": scenario.kind != "cpu" and scenario.layouts != (Layout(1, 1),),
         "connections must be a multiple of the cores of the widest layout": scenario.connections % scenario.cores != 0,
         "an idle connection is a kept one": scenario.kind == "memory" and not scenario.keep_alive,
+        **protocol_complaints(scenario),
     }
     for complaint, holds in complaints.items():
         if holds:
             raise Failure(f"{name}: {complaint}")
+
+
+def protocol_complaints(scenario: Scenario) -> dict[str, bool]:
+    spoken, is_h2 = scenario.protocols, scenario.protocols.downstream == H2
+    return {
+        f"protocol must be {HTTP1} or {H2}": spoken.downstream not in (HTTP1, H2),
+        f"upstream must be {HTTP1} or {H2C}": spoken.upstream not in (HTTP1, H2C),
+        "only HTTP/2 has streams": scenario.streams > 1 and not is_h2,
+        "a scenario of HTTP/2 keeps its connections, and is one of kind cpu": is_h2
+        and (scenario.kind != "cpu" or not scenario.keep_alive),
+        "only sessions of TLS resume, on connections that are not kept": scenario.resume
+        and (not spoken.tls or scenario.keep_alive),
+        # nginx has no other way from HTTP/2 to HTTP/2.
+        "gRPC is a POST over HTTP/2, on both sides, and only that has an upstream of HTTP/2": scenario.grpc
+        != (spoken.upstream == H2C)
+        or (scenario.grpc and (not is_h2 or scenario.method != "POST" or scenario.body_bytes < GRPC_PREFIX_BYTES)),
+    }
 
 
 def read_all(directory: pathlib.Path) -> dict[str, Scenario]:

@@ -41,10 +41,15 @@ def traffic_lines(entry: dict) -> list[str]:
         broken = f"  {side['errors']} ERRORS" if side["errors"] else ""
         lines.append(
             f"{name:<15} {side['label']:<22} {side['cost_us']['median']:>9.2f}  {ratio_text(entry, side):<22}"
-            f" {side['requests_per_second']:>10,.0f} {side['p50_us']:>8,.0f} {side['p99_us']:>8,.0f}"
+            f" {side['requests_per_second']:>10,.0f} {latency_text(side['p50_us'])} {latency_text(side['p99_us'])}"
             f" {side['gateway_busy']:>5.0%}{broken}"
         )
     return lines
+
+
+def latency_text(found: float | None) -> str:
+    """A latency in its column, or nothing where the generator knows none."""
+    return f"{'' if found is None else f'{found:,.0f}':>8}"
 
 
 def ratio_text(entry: dict, side: dict) -> str:

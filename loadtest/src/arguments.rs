@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::schedule::Arrivals;
 
-/// Loads an HTTP/1.1 server, and measures what that does to it.
+/// Loads an HTTP server, and measures what that does to it.
 #[derive(Parser, Debug)]
 #[command(name = "ringway-load", version)]
 pub struct Arguments {
@@ -29,7 +29,7 @@ pub enum Command {
 /// The load.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// What to ask for: an http URL.
+    /// What to ask for: an http or https URL.
     pub url: String,
     /// Connections, all threads together.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = positive)]
@@ -59,6 +59,24 @@ pub struct Run {
     /// A new connection for each request.
     #[arg(long)]
     pub new_connections: bool,
+    /// Hold the server's certificate against those in FILE (PEM), for an https URL.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca: Option<PathBuf>,
+    /// Hold it against nothing.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Resume sessions of TLS with the tickets that the server gave; without it each handshake is a full one.
+    #[arg(long)]
+    pub tls_resume: bool,
+    /// Speak HTTP/2: by ALPN over TLS, else by prior knowledge.
+    #[arg(long, conflicts_with = "new_connections")]
+    pub h2: bool,
+    /// Requests at a time on each connection.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive, requires = "h2")]
+    pub streams: usize,
+    /// Call by gRPC: the body is one message, and the answer must end with the status of success.
+    #[arg(long, requires = "h2")]
+    pub grpc: bool,
     /// The request's method; GET without it, or POST with a body.
     #[arg(long, value_name = "M")]
     pub method: Option<String>,
@@ -152,6 +170,10 @@ mod tests {
             &["--arrivals", "poisson"],
             &["--connections", "0"],
             &["--rate", "0"],
+            &["--streams", "2"],
+            &["--grpc"],
+            &["--h2", "--new-connections"],
+            &["--ca", "file", "--insecure"],
         ];
         for arguments in cases {
             let all = ["ringway-load", "run", "http://a/"].iter().chain(*arguments);

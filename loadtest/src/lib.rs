@@ -4,16 +4,19 @@
 //! are due on a clock, whatever the server does) tells what its users would see: latency counts from the moment a request
 //! was *due*, so a server that stalls is charged for everybody who would have waited.
 //!
-//! Deliberately not here: TLS, HTTP/2, scripts, ramps. What runs is one request, over and over, to one address.
+//! Deliberately not here: scripts, ramps. What runs is one request, over and over, to one address.
 
 pub mod answer;
 pub mod arguments;
+pub mod carrier;
 pub mod chunked;
 pub mod client;
 pub mod clock;
 pub mod cpu;
+pub mod line;
 pub mod origin;
 pub mod runtime;
 pub mod schedule;
 pub mod socket;
 pub mod target;
+pub mod tls;

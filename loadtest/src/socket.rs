@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use monoio::net::TcpStream;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{set_tcp_nodelay, socket_error};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, SocketType};
 
 /// One connection. Dropping it closes it, which must happen while its event loop runs.
 pub struct Socket {
@@ -79,6 +79,16 @@ impl Socket {
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         Ok(retry_on_intr(|| rustix::net::send(self.descriptor(), bytes, flags))?)
+    }
+
+    /// As [`Socket::send`], for several pieces in one call.
+    ///
+    /// # Errors
+    /// As [`Socket::send`].
+    pub fn send_all(&self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let send = || rustix::net::sendmsg(self.descriptor(), pieces, &mut SendAncillaryBuffer::default(), flags);
+        Ok(retry_on_intr(send)?)
     }
 
     /// Receives what is there and says how much that was; 0 is the end.

@@ -2,10 +2,13 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TE};
 use http::uri::{Authority, Scheme};
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::arguments::Run;
+use crate::tls::Tls;
 
 /// The one request of a run.
 #[derive(Clone, Debug)]
@@ -14,6 +17,10 @@ pub struct Target {
     pub address: SocketAddr,
     /// Head and body, as they go out.
     pub request: Vec<u8>,
+    /// How to shake hands, for an https URL.
+    pub tls: Option<Tls>,
+    /// The same as HTTP/2 wants it, when that is spoken.
+    pub call: Option<Call>,
     /// The request is a HEAD: its answers have no body.
     pub is_head_only: bool,
 }
@@ -25,14 +32,77 @@ impl Target {
     /// A sentence that says which argument is wrong, or which name cannot be resolved.
     pub fn of(run: &Run) -> Result<Self, String> {
         let uri: Uri = run.url.parse().map_err(|error| format!("{}: {error}", run.url))?;
-        if uri.scheme() != Some(&Scheme::HTTP) {
-            return Err(format!("{}: only http:// URLs can be asked", run.url));
+        let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
+        if !is_tls && uri.scheme() != Some(&Scheme::HTTP) {
+            return Err(format!("{}: only http:// and https:// URLs can be asked", run.url));
         }
         let authority = uri.authority().ok_or_else(|| format!("{}: names no host", run.url))?;
         let method = method(run)?;
         let request = compose(run, &method, &uri, authority)?;
-        Ok(Self { address: resolve(authority)?, request, is_head_only: method == Method::HEAD })
+        let protocol: &[u8] = if run.h2 { b"h2" } else { b"http/1.1" };
+        let tls = is_tls.then(|| Tls::of(run, authority.host(), protocol)).transpose()?;
+        let call = run.h2.then(|| Call::of(run, &method, &uri)).transpose()?;
+        let address = resolve(authority, if is_tls { 443 } else { 80 })?;
+        Ok(Self { address, request, tls, call, is_head_only: method == Method::HEAD })
     }
+}
+
+/// A request of HTTP/2.
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: Method,
+    uri: Uri,
+    fields: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// The answer must end with [`Call::STATUS`].
+    pub is_grpc: bool,
+}
+
+impl Call {
+    /// The field in which gRPC says how a call went.
+    pub const STATUS: &str = "grpc-status";
+
+    fn of(run: &Run, method: &Method, uri: &Uri) -> Result<Self, String> {
+        let mut fields = HeaderMap::new();
+        let size = run.body_bytes.unwrap_or(0);
+        let body = if run.grpc {
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            fields.insert(TE, HeaderValue::from_static("trailers"));
+            Bytes::from(grpc_message(size))
+        } else {
+            if run.body_bytes.is_some() {
+                fields.insert(CONTENT_LENGTH, size.into());
+            }
+            Bytes::from(vec![b'b'; size])
+        };
+        for line in &run.headers {
+            let (name, value) = field(line)?;
+            fields.append(name, value);
+        }
+        let method = if run.grpc && run.method.is_none() { Method::POST } else { method.clone() };
+        Ok(Self { method, uri: uri.clone(), fields, body, is_grpc: run.grpc })
+    }
+
+    /// The request's head.
+    #[must_use]
+    pub fn request(&self) -> Request<()> {
+        let mut request = Request::new(());
+        request.method_mut().clone_from(&self.method);
+        request.uri_mut().clone_from(&self.uri);
+        request.headers_mut().clone_from(&self.fields);
+        request
+    }
+}
+
+/// One message of gRPC, not compressed, that takes `size` bytes with the five in front of it that say its length.
+#[must_use]
+pub fn grpc_message(size: usize) -> Vec<u8> {
+    let length = u32::try_from(size.saturating_sub(5)).unwrap_or(u32::MAX);
+    let mut message = vec![0];
+    message.extend_from_slice(&length.to_be_bytes());
+    message.resize(5 + length as usize, b'm');
+    message
 }
 
 fn method(run: &Run) -> Result<Method, String> {
@@ -43,9 +113,9 @@ fn method(run: &Run) -> Result<Method, String> {
     }
 }
 
-fn resolve(authority: &Authority) -> Result<SocketAddr, String> {
+fn resolve(authority: &Authority, port: u16) -> Result<SocketAddr, String> {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let found = (host, authority.port_u16().unwrap_or(80)).to_socket_addrs();
+    let found = (host, authority.port_u16().unwrap_or(port)).to_socket_addrs();
     let mut addresses = found.map_err(|error| format!("{authority}: {error}"))?;
     addresses.next().ok_or_else(|| format!("{authority}: has no address"))
 }
@@ -80,7 +150,7 @@ fn field(line: &str) -> Result<(HeaderName, HeaderValue), String> {
     let wrong = || format!("--header {line:?}: not 'name: value'");
     let (name, value) = line.split_once(':').ok_or_else(wrong)?;
     let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
-    if name == http::header::CONTENT_LENGTH || name == http::header::TRANSFER_ENCODING {
+    if name == CONTENT_LENGTH || name == http::header::TRANSFER_ENCODING {
         return Err(format!("--header {line:?}: the length of the body is --body-bytes"));
     }
     Ok((name, value.trim().parse().map_err(|_| wrong())?))
@@ -127,9 +197,29 @@ mod tests {
     }
 
     #[test]
+    fn arguments_become_a_request_of_http_2() {
+        let call = |arguments: &[&str]| target(&[&["http://127.0.0.1/p?q", "--h2"], arguments].concat()).unwrap().call;
+        let plain = call(&["--header", "x-a: b"]).unwrap();
+        assert_eq!((plain.request().method(), plain.request().uri().path()), (&Method::GET, "/p"));
+        assert_eq!(
+            (&plain.request().headers()["x-a"], plain.body.len(), plain.is_grpc),
+            (&"b".parse().unwrap(), 0, false)
+        );
+        let grpc = call(&["--grpc", "--body-bytes", "8"]).unwrap();
+        assert_eq!(
+            (grpc.request().method(), &grpc.request().headers()["te"]),
+            (&Method::POST, &"trailers".parse().unwrap())
+        );
+        assert_eq!(grpc.body, b"\0\0\0\0\x03mmm".as_slice());
+        assert!(target(&["http://127.0.0.1/"]).unwrap().call.is_none());
+    }
+
+    #[test]
     fn what_cannot_be_asked_is_refused() {
         let cases: &[&[&str]] = &[
+            &["ftp://127.0.0.1/"],
             &["https://127.0.0.1/"],
+            &["https://127.0.0.1/", "--ca", "/no/such/file"],
             &["/path"],
             &["http://127.0.0.1/", "--header", "no colon"],
             &["http://127.0.0.1/", "--header", "content-length: 3"],

@@ -65,10 +65,13 @@ fn results_have_their_keys_and_no_others() {
     let named = |names: &str| names.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
     let closed = load(&server, &["--requests", "10", "--connections", "2"]);
     let open = load(&server, &["--requests", "10", "--connections", "2", "--rate", "1000"]);
-    let top = "mode seconds requests errors bytes_read requests_per_second latency_us send_late_us cpu_us connections";
+    let top = "mode seconds requests errors bytes_read handshakes requests_per_second latency_us send_late_us cpu_us connections";
     for (results, mode) in [(&closed, "closed"), (&open, "open")] {
         assert_eq!(keys(results), named(top));
-        assert_eq!(keys(&results["errors"]), named("connect write read closed timeout status length parse late"));
+        assert_eq!(
+            keys(&results["errors"]),
+            named("connect write read closed timeout status length parse trailers late")
+        );
         assert_eq!(keys(&results["latency_us"]), named("min mean p50 p90 p99 p999 max"));
         assert_eq!((&results["mode"], &results["connections"]), (&mode.into(), &2.into()));
         assert_eq!(results["bytes_read"], 10 * OK.len());
@@ -136,7 +139,9 @@ fn both_drivers_load_and_serve() {
 #[test]
 fn what_cannot_run_says_why() {
     for (arguments, why) in [
-        (["run", "https://127.0.0.1/"].as_slice(), "only http:// URLs"),
+        (["run", "ftp://127.0.0.1/"].as_slice(), "only http:// and https:// URLs"),
+        (&["run", "https://127.0.0.1/"], "say --ca FILE, or --insecure"),
+        (&["run", "https://127.0.0.1/", "--ca", "/no/such/file"], "/no/such/file: "),
         (&["run", "http://127.0.0.1:1/", "--connections", "1", "--threads", "2"], "2 threads have nothing to do"),
         (&["run", "http://127.0.0.1:1/", "--pin", "100000"], "--pin: there is no CPU 100000"),
         (&["run", "http://127.0.0.1:1/", "--hdr", "/no/such/directory"], "/no/such/directory: "),

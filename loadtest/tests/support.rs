@@ -66,14 +66,31 @@ struct Seen {
 
 impl Server {
     pub fn start(script: Script) -> Self {
+        Self::start_with(script, Some)
+    }
+
+    /// As [`Server::start`], over TLS with `identity`, to clients that speak HTTP/1.1.
+    pub fn start_tls(script: Script, identity: &Identity) -> Self {
+        let config = identity.config(b"http/1.1");
+        Self::start_with(script, move |stream| {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            Some(rustls::StreamOwned::new(connection, stream))
+        })
+    }
+
+    fn start_with<S: Read + Write + Send + 'static>(
+        script: Script, carried: impl Fn(TcpStream) -> Option<S> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Seen::default()));
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                let (stream, shared) = (stream.unwrap(), Arc::clone(&shared));
-                std::thread::spawn(move || serve(script, stream, &shared));
+                let stream = stream.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let (stream, shared) = (carried(stream), Arc::clone(&shared));
+                std::thread::spawn(move || stream.map(|stream| serve(script, stream, &shared)));
             }
         });
         Self { address, seen }
@@ -81,6 +98,10 @@ impl Server {
 
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    pub fn url_tls(&self) -> String {
+        format!("https://{}/", self.address)
     }
 
     /// Connections accepted so far.
@@ -109,9 +130,8 @@ impl Server {
 }
 
 /// Follows the script until the client goes.
-fn serve(script: Script, stream: TcpStream, seen: &Seen) {
-    stream.set_nodelay(true).unwrap();
-    let mut reader = BufReader::new(&stream);
+fn serve(script: Script, stream: impl Read + Write, seen: &Seen) {
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
         let number = 1 + seen.requests.fetch_add(1, Ordering::SeqCst);
         *seen.last.lock().unwrap() = request;
@@ -128,7 +148,7 @@ fn serve(script: Script, stream: TcpStream, seen: &Seen) {
             }
         };
         let is_over = matches!(script, Script::AnswerAndClose(_));
-        if (&stream).write_all(answer.as_bytes()).is_err() || is_over {
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() || is_over {
             return;
         }
     }
@@ -154,6 +174,36 @@ fn read_request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
     request.resize(head + length, 0);
     reader.read_exact(&mut request[head..]).ok()?;
     Some(request)
+}
+
+/// A certificate for 127.0.0.1 that signs itself, and its key.
+pub struct Identity {
+    certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
+}
+
+impl Identity {
+    pub fn new() -> Self {
+        Self { certificate: rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap() }
+    }
+
+    /// The certificate in a file, for `--ca`.
+    pub fn file(&self) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(self.certificate.cert.pem().as_bytes()).unwrap();
+        file
+    }
+
+    /// A server that has this certificate and gives tickets.
+    pub fn config(&self, protocol: &[u8]) -> Arc<rustls::ServerConfig> {
+        let key = rustls::pki_types::PrivateKeyDer::try_from(self.certificate.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap().with_no_client_auth();
+        let mut config = builder.with_single_cert(vec![self.certificate.cert.der().clone()], key).unwrap();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        config.ticketer = rustls::crypto::ring::Ticketer::new().unwrap();
+        Arc::new(config)
+    }
 }
 
 /// `ringway-load origin` on a free port; ended when dropped.

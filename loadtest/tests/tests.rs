@@ -15,3 +15,7 @@ mod proof;
 mod runs;
 /// The highest rate within the limits is found, however the attempts fluctuate.
 mod saturate;
+/// Over TLS the same, and each handshake is counted.
+mod secure;
+/// Over HTTP/2 the same, with several requests at a time on each connection.
+mod streams;

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::plan;
+use crate::control::certificates::{Certificates, Strictness};
+use crate::control::say::wall;
 use crate::plan::code::Severity;
-use crate::plan::complaint::Complaint;
+use crate::plan::complaint::{Complaint, Complaints};
+use crate::plan::{self, Loaded, Plan};
 
 /// How complaints are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,9 +27,8 @@ pub enum Format {
 /// # Errors
 /// When `out` cannot be written.
 pub fn run(path: &Path, format: Format, out: &mut dyn Write) -> io::Result<u8> {
-    let (complaints, unlisted, summary) = match plan::load(path) {
-        Ok(loaded) => {
-            let plan = &loaded.plan;
+    let (complaints, unlisted, summary) = match load(path) {
+        Ok((plan, warnings)) => {
             let summary = format!(
                 "{}: {}, {}, {}",
                 path.display(),
@@ -35,7 +36,7 @@ pub fn run(path: &Path, format: Format, out: &mut dyn Write) -> io::Result<u8> {
                 counted(plan.routes.len(), "route"),
                 counted(plan.upstreams.len(), "upstream"),
             );
-            (loaded.warnings, 0, Some(summary))
+            (warnings, 0, Some(summary))
         }
         Err(complaints) => (complaints.list, complaints.unlisted, None),
     };
@@ -44,6 +45,21 @@ pub fn run(path: &Path, format: Format, out: &mut dyn Write) -> io::Result<u8> {
         Format::Json => print_json(&complaints, unlisted, summary.is_some(), out)?,
     }
     Ok(u8::from(summary.is_none()))
+}
+
+/// The plan and what is doubtful about it and the certificates that it names.
+fn load(path: &Path) -> Result<(Plan, Vec<Complaint>), Complaints> {
+    let Loaded { plan, mentions, mut warnings, .. } = plan::load(path)?;
+    match Certificates::make(&plan, &mentions, None, Strictness::Strict, wall()) {
+        Ok(certificates) => {
+            warnings.extend(certificates.warnings);
+            Ok((plan, warnings))
+        }
+        Err(mut complaints) => {
+            complaints.list.splice(0..0, warnings);
+            Err(complaints)
+        }
+    }
 }
 
 fn print_text(list: &[Complaint], unlisted: usize, summary: Option<&str>, out: &mut dyn Write) -> io::Result<()> {

@@ -7,7 +7,9 @@
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::certificates::Shown;
 use super::cores::Cores;
+use super::keeper::Keeper;
 use super::ledger::{Buckets, DURATION_BOUNDS, Exchanges, Ledger, OVERHEAD_BOUNDS};
 use super::logwriter::Written;
 use crate::policy::again::Reason;
@@ -29,6 +31,8 @@ pub struct Figures<'a> {
     pub generation: u64,
     /// The last reload succeeded; true when there was none.
     pub is_reload_fine: bool,
+    /// For the certificates.
+    pub(super) keeper: &'a Keeper,
 }
 
 /// The content type of the page.
@@ -39,6 +43,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn page(figures: &Figures<'_>) -> String {
     let mut page = Page::default();
     gateway(&mut page, figures);
+    certificates(&mut page, figures.keeper);
     requests(&mut page, figures.ledger);
     times(&mut page, figures.ledger);
     connections(&mut page, figures);
@@ -56,6 +61,19 @@ fn gateway(page: &mut Page, figures: &Figures<'_>) {
     page.sample("ringway_config_generation", &[], figures.generation);
     page.gauge("ringway_config_last_reload_success", "1 when the last reload succeeded or none was asked for.");
     page.sample("ringway_config_last_reload_success", &[], u8::from(figures.is_reload_fine));
+}
+
+fn certificates(page: &mut Page, keeper: &Keeper) {
+    let name = "ringway_tls_cert_expiry_seconds";
+    page.gauge(name, "When the certificate ends, in seconds since the Unix epoch.");
+    for (Shown { section, name: of, file }, end) in &keeper.certificates().ends {
+        page.sample(name, &[(section, of), ("certificate", file)], end);
+    }
+    let name = "ringway_tls_reloads_total";
+    page.counter(name, "Times that files of certificates were read again, by whether something in them was refused.");
+    for (result, count) in [("taken", keeper.taken), ("refused", keeper.refused)] {
+        page.sample(name, &[("result", &result)], count);
+    }
 }
 
 fn requests(page: &mut Page, ledger: &Ledger) {
@@ -141,6 +159,27 @@ const ROW_METRICS: &[RowMetric] = &[
     ("ringway_accept_pauses_total", "counter", "Pauses of accepting for want of descriptors or memory.", |row| {
         &row.accept_pauses
     }),
+    ("ringway_tls_handshakes_total", "counter", "TLS handshakes of clients that came to their end.", |row| {
+        &row.handshakes
+    }),
+    ("ringway_tls_handshakes_resumed_total", "counter", "Those that went on from an earlier connection.", |row| {
+        &row.handshakes_resumed
+    }),
+    ("ringway_tls_handshakes_failed_total", "counter", "TLS handshakes of clients that failed.", |row| {
+        &row.handshakes_failed
+    }),
+    (
+        "ringway_tls_handshakes_evicted_total",
+        "counter",
+        "Those that gave way because too many were in flight.",
+        |row| &row.handshakes_evicted,
+    ),
+    (
+        "ringway_tls_broken_total",
+        "counter",
+        "TLS connections that an alert or a breach of the protocol ended.",
+        |row| &row.tls_broken,
+    ),
     ("ringway_tunnels", "gauge", "Connections switched to another protocol, open now.", |row| &row.tunnels),
     ("ringway_tunnels_opened_total", "counter", "Connections switched to another protocol.", |row| &row.tunnels_opened),
     ("ringway_upstream_connects_total", "counter", "Connections made to upstreams.", |row| &row.connects),
@@ -287,7 +326,15 @@ mod tests {
         )
         .unwrap();
         let log = Written::default();
-        let figures = Figures { ledger: &ledger, cores: &cores, log: &log, generation: 4, is_reload_fine: false };
+        let keeper = Keeper::new(Default::default());
+        let figures = Figures {
+            ledger: &ledger,
+            cores: &cores,
+            log: &log,
+            generation: 4,
+            is_reload_fine: false,
+            keeper: &keeper,
+        };
         let page = page(&figures);
         cores.send(&crate::shell::mail::Note::Drain(Duration::ZERO));
         page

@@ -14,9 +14,11 @@ use crate::plan::complaint::Complaints;
 use crate::words::ids::CoreId;
 
 pub mod admin;
+pub mod certificates;
 pub mod cores;
 pub mod demo;
 pub mod descriptors;
+mod keeper;
 pub mod ledger;
 pub mod logwriter;
 pub mod metrics;

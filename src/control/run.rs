@@ -15,15 +15,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Failure;
 use super::admin::{self, Health};
+use super::certificates::{Certificates, Strictness};
 use super::cores::{self, Cores, Start};
+use super::keeper::Keeper;
 use super::logwriter::LogWriter;
 use super::reload::Reloaded;
-use super::say::Say;
+use super::say::{Say, wall};
 use super::signals::Signals;
 use super::sockets;
 use super::thread::{Books, Command, Control, Reload, open_log, tell};
 use crate::plan::{self, Loaded};
-use crate::shell::keyring::SharedKeyring;
 use crate::shell::mail::SharedPlan;
 use crate::shell::uring::Preference;
 use crate::shell::worker;
@@ -114,6 +115,26 @@ impl Source {
             Self::Text { name, text } => plan::load_text(name, text),
         };
         loaded.map_err(Failure::Plan)
+    }
+}
+
+/// A configuration that could be put in force.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) loaded: Loaded,
+    pub(super) certificates: Certificates,
+}
+
+impl Ready {
+    /// Reads and compiles `source`, and the files of certificates that it names.
+    ///
+    /// # Errors
+    /// [`Failure::Plan`]: all that is wrong with either.
+    pub(super) fn make(source: &Source, earlier: Option<&Certificates>) -> Result<Self, Failure> {
+        let loaded = source.load()?;
+        let certificates = Certificates::make(&loaded.plan, &loaded.mentions, earlier, Strictness::Strict, wall())
+            .map_err(Failure::Plan)?;
+        Ok(Self { loaded, certificates })
     }
 }
 
@@ -275,8 +296,8 @@ fn boot(
     source: Source, options: &Options, commands: mpsc::UnboundedSender<Command>,
 ) -> Result<(Control, Signals, Started), Failure> {
     let say = options.say.clone();
-    let Loaded { plan, warnings, .. } = source.load()?;
-    warnings.iter().for_each(|warning| tell(&say, warning));
+    let Ready { loaded: Loaded { plan, warnings, .. }, certificates } = Ready::make(&source, None)?;
+    warnings.iter().chain(&certificates.warnings).for_each(|warning| tell(&say, warning));
     let mut places = cores::places(&plan.server, &cores::allowed_cpus())?;
     if !options.pins {
         places.fill(None);
@@ -288,7 +309,7 @@ fn boot(
     let plan = SharedPlan::new(plan);
     let cores = Cores::start(
         &plan,
-        &SharedKeyring::default(),
+        &certificates.keyring,
         &places,
         sockets,
         options.driver,
@@ -303,8 +324,9 @@ fn boot(
         serve_admin(socket, admin::pages(commands.clone(), watch));
     }
     tell_started(&say, &started, &cores);
-    let (books, reload) = (Books::default(), Reload::default());
-    Ok((Control { plan, source, cores, log, say, health, commands, books, reload, drain: None }, signals, started))
+    let (books, reload, keeper) = (Books::default(), Reload::default(), Keeper::new(certificates));
+    let control = Control { plan, source, cores, log, say, health, commands, books, reload, keeper, drain: None };
+    Ok((control, signals, started))
 }
 
 fn listen_admin(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), Failure> {

@@ -166,3 +166,26 @@ fn sample() -> Sample {
         fault: None,
     }
 }
+
+/// A directory for one test, removed when dropped.
+pub(super) struct Folder(std::path::PathBuf);
+
+impl Folder {
+    /// A fresh one.
+    pub(super) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ringway-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

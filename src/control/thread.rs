@@ -11,15 +11,17 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::admin::Health;
+use super::certificates::Certificates;
 use super::cores::Cores;
+use super::keeper::{Keeper, Look};
 use super::ledger::Ledger;
 use super::logwriter::{LogWriter, Target};
 use super::metrics::{self, Figures};
 use super::reload::{Reloaded, fixed_changes};
-use super::run::{End, Source};
+use super::run::{End, Ready, Source};
 use super::say::{Fact, Say};
 use super::signals::{Signal, Signals};
-use crate::plan::code::Severity;
+use crate::plan::code::{Code, Severity};
 use crate::plan::complaint::Complaint;
 use crate::plan::{AccessLog, Loaded, Plan};
 use crate::shell::keyring::SharedKeyring;
@@ -45,7 +47,9 @@ pub(super) enum Command {
     /// Put the configuration of this source in force; `None`: read the present source anew.
     Reload(Option<Source>, ReloadReply),
     /// The plan that a reload asked for was compiled, or not.
-    Compiled(Source, Result<Box<Loaded>, Failure>),
+    Compiled(Source, Result<Box<Ready>, Failure>),
+    /// Files of certificates were looked at.
+    Looked(Look),
     /// Answer with the metrics page.
     Scrape(oneshot::Sender<String>),
     /// Drain within this time; `None`: within the plan's.
@@ -67,6 +71,7 @@ pub(super) struct Control {
     pub(super) commands: mpsc::UnboundedSender<Command>,
     pub(super) books: Books,
     pub(super) reload: Reload,
+    pub(super) keeper: Keeper,
     /// When the cores are cut off, once draining.
     pub(super) drain: Option<Instant>,
 }
@@ -142,6 +147,7 @@ impl Control {
         match command {
             Command::Reload(source, reply) => self.ask_reload(source, reply),
             Command::Compiled(source, result) => self.compiled(source, result),
+            Command::Looked(look) => self.looked(look),
             Command::Scrape(reply) => self.ask_scrape(reply),
             Command::Drain(time) => self.drain(time),
         }
@@ -170,6 +176,7 @@ impl Control {
         self.hear();
         self.finish_scrapes();
         self.finish_reload();
+        self.keeper.look(&self.plan, &self.commands);
         for core in self.cores.newly_lost() {
             self.say.error("a worker ended unexpectedly", &[("worker", &core.index())]);
         }
@@ -230,6 +237,7 @@ impl Control {
             log: self.log.written(),
             generation: self.plan.generation,
             is_reload_fine: !self.reload.has_failed,
+            keeper: &self.keeper,
         });
         for reply in self.books.scrapes.drain(..) {
             // Who asked may have gone.
@@ -257,19 +265,26 @@ impl Control {
         }
         let Some((source, reply)) = self.reload.waiting.pop_front() else { return };
         self.reload.stage = Stage::Compiling(reply);
-        let commands = self.commands.clone();
+        let (commands, certificates) = (self.commands.clone(), self.keeper.certificates());
         // A hundred thousand routes take a second or so, in which the admin address still answers.
         tokio::task::spawn_blocking(move || {
-            let result = source.load().map(Box::new);
+            let result = Ready::make(&source, Some(&certificates)).map(Box::new);
             // When the loop is gone, so is the wish.
             drop(commands.send(Command::Compiled(source, result)));
         });
     }
 
-    fn compiled(&mut self, source: Source, result: Result<Box<Loaded>, Failure>) {
+    fn compiled(&mut self, source: Source, result: Result<Box<Ready>, Failure>) {
         let Stage::Compiling(reply) = std::mem::take(&mut self.reload.stage) else { return };
-        match result.and_then(|loaded| self.judge(*loaded)) {
-            Ok((plan, target)) => self.apply(plan, target, source, reply),
+        let judged = result.and_then(|ready| {
+            let Ready { loaded, certificates } = *ready;
+            Ok((self.judge(loaded, &certificates)?, certificates))
+        });
+        match judged {
+            Ok(((plan, target), certificates)) => {
+                let keyring = self.keeper.replace(certificates, &self.say);
+                self.apply(plan, keyring, target, source, reply);
+            }
             Err(failure) => {
                 self.reload.has_failed = true;
                 self.tell_refusal(&failure);
@@ -280,15 +295,20 @@ impl Control {
         }
     }
 
-    fn tell_refusal(&self, failure: &Failure) {
+    fn tell_refusal(&mut self, failure: &Failure) {
         match failure {
-            Failure::Plan(complaints) => complaints.list.iter().for_each(|complaint| tell(&self.say, complaint)),
+            Failure::Plan(complaints) => {
+                complaints.list.iter().for_each(|complaint| tell(&self.say, complaint));
+                if complaints.errors().any(|complaint| complaint.code == Code::BadCertificate) {
+                    self.keeper.count(false);
+                }
+            }
             other => self.say.error("reload refused", &[("why", other)]),
         }
     }
 
     /// The plan, ready to be sent, and where the access log goes if that changes.
-    fn judge(&self, loaded: Loaded) -> Result<(Plan, Option<Option<Target>>), Failure> {
+    fn judge(&self, loaded: Loaded, certificates: &Certificates) -> Result<(Plan, Option<Option<Target>>), Failure> {
         let Loaded { mut plan, warnings, .. } = loaded;
         if self.drain.is_some() {
             return Err(Failure::Draining);
@@ -300,16 +320,19 @@ impl Control {
         let place = |log: &Option<AccessLog>| log.as_ref().map(|log| log.file.clone());
         let is_moved = place(&self.plan.access_log) != place(&plan.access_log);
         let target = if is_moved { Some(open_log(plan.access_log.as_ref())?) } else { None };
-        warnings.iter().for_each(|warning| tell(&self.say, warning));
+        warnings.iter().chain(&certificates.warnings).for_each(|warning| tell(&self.say, warning));
         plan.generation = self.plan.generation + 1;
         Ok((plan, target))
     }
 
-    fn apply(&mut self, plan: Plan, target: Option<Option<Target>>, source: Source, reply: ReloadReply) {
+    fn apply(
+        &mut self, plan: Plan, keyring: SharedKeyring, target: Option<Option<Target>>, source: Source,
+        reply: ReloadReply,
+    ) {
         let reloaded = Reloaded::between(&self.plan, &plan);
         let was_silent = self.plan.access_log.is_none();
         let plan = SharedPlan::new(plan);
-        self.cores.send(&Note::Plan(SharedPlan::clone(&plan), SharedKeyring::default()));
+        self.cores.send(&Note::Plan(SharedPlan::clone(&plan), keyring));
         self.books.earlier.push(std::mem::replace(&mut self.plan, plan));
         self.source = source;
         // Lines of the old plan belong into the old file, so a file is left only when no core serves by that plan.
@@ -322,6 +345,12 @@ impl Control {
         };
         let deadline = Instant::now() + APPLY_PATIENCE;
         self.reload.stage = Stage::Applying { reply, reloaded, deadline, target };
+    }
+
+    fn looked(&mut self, look: Look) {
+        if let Some(keyring) = self.keeper.looked(look, self.plan.generation, &self.say) {
+            self.cores.send(&Note::Keyring(keyring));
+        }
     }
 
     fn finish_reload(&mut self) {

@@ -153,7 +153,7 @@ pub enum TlsVersion {
 }
 
 /// Certificates of clients.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClientCertificates {
     /// Roots that sign them, in PEM.
     pub ca: PathBuf,

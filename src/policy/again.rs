@@ -26,13 +26,15 @@ pub struct Failed {
     pub is_unsent: bool,
     /// The method is idempotent (RFC 9110 9.2.2), and the whole body is still at hand.
     pub is_repeatable: bool,
+    /// The upstream has said that it did nothing with the request (RFC 9113 8.7), and all of it is still at hand.
+    pub is_unprocessed: bool,
 }
 
 impl Failed {
     /// A connection that could not be made, for a fault of `kind`.
     #[must_use]
     pub const fn to_connect(kind: Kind) -> Self {
-        Self { kind, was_reused: false, is_unsent: true, is_repeatable: false }
+        Self { kind, was_reused: false, is_unsent: true, is_repeatable: false, is_unprocessed: false }
     }
 }
 
@@ -46,11 +48,14 @@ pub enum Reason {
     ConnectFailure,
     /// A fresh connection ended before any answer. Another endpoint is asked.
     NoAnswer,
+    /// The upstream said that it did nothing with the request. Another endpoint is asked, or the same where it is the
+    /// only one: it may have closed one connection of several.
+    Unprocessed,
 }
 
 impl Reason {
     /// All reasons, in the order of their positions.
-    pub const ALL: [Self; 3] = [Self::StaleConnection, Self::ConnectFailure, Self::NoAnswer];
+    pub const ALL: [Self; 4] = [Self::StaleConnection, Self::ConnectFailure, Self::NoAnswer, Self::Unprocessed];
 
     /// Its word in the metrics.
     #[must_use]
@@ -59,6 +64,7 @@ impl Reason {
             Self::StaleConnection => "stale_connection",
             Self::ConnectFailure => "connect_failure",
             Self::NoAnswer => "no_answer",
+            Self::Unprocessed => "unprocessed",
         }
     }
 }
@@ -67,14 +73,19 @@ impl Tries {
     /// Whether, and why, there may be another try.
     #[must_use]
     pub fn reason(&self, failed: &Failed) -> Option<Reason> {
-        if !failed.kind.row().retryable || !(failed.is_unsent || failed.is_repeatable) {
+        let may_be_sent = failed.is_unsent || failed.is_repeatable || failed.is_unprocessed;
+        if !failed.kind.row().retryable || !may_be_sent {
             return None;
+        }
+        let has_left = usize::from(self.count) + 1 < ENDPOINTS_TRIED;
+        if failed.is_unprocessed {
+            return has_left.then_some(Reason::Unprocessed);
         }
         if failed.was_reused {
             return Some(Reason::StaleConnection);
         }
         let reason = if failed.kind == Kind::UpstreamClosed { Reason::NoAnswer } else { Reason::ConnectFailure };
-        (usize::from(self.count) + 1 < ENDPOINTS_TRIED).then_some(reason)
+        has_left.then_some(reason)
     }
 
     /// From now on no kept connection is used: where one was stale, others may be.
@@ -112,8 +123,7 @@ mod tests {
     use crate::words::limits::ENDPOINTS_MAX;
 
     const REFUSED: Failed = Failed::to_connect(Kind::ConnectRefused);
-    const CLOSED: Failed =
-        Failed { kind: Kind::UpstreamClosed, was_reused: false, is_unsent: false, is_repeatable: true };
+    const CLOSED: Failed = Failed { is_unsent: false, is_repeatable: true, ..Failed::to_connect(Kind::UpstreamClosed) };
 
     #[test]
     fn what_was_not_sent_may_always_go_elsewhere_and_what_was_only_when_it_is_repeatable() {
@@ -123,6 +133,8 @@ mod tests {
         assert_eq!(tries.reason(&CLOSED), Some(Reason::NoAnswer));
         assert_eq!(tries.reason(&Failed { is_repeatable: false, ..CLOSED }), None);
         assert_eq!(tries.reason(&Failed { is_repeatable: false, is_unsent: true, ..CLOSED }), Some(Reason::NoAnswer));
+        let unprocessed = Failed { is_unprocessed: true, was_reused: true, is_repeatable: false, ..CLOSED };
+        assert_eq!(tries.reason(&unprocessed), Some(Reason::Unprocessed));
         let stale = Failed { was_reused: true, ..CLOSED };
         assert_eq!(tries.reason(&stale), Some(Reason::StaleConnection));
         assert_eq!(tries.reason(&Failed { is_repeatable: false, ..stale }), None);
@@ -131,7 +143,7 @@ mod tests {
     #[test]
     fn only_an_end_without_an_answer_is_a_reason() {
         let retryable = TABLE.iter().filter(|row| {
-            let failed = Failed { kind: row.kind, was_reused: false, is_unsent: true, is_repeatable: true };
+            let failed = Failed { is_repeatable: true, ..Failed::to_connect(row.kind) };
             Tries::default().reason(&failed).is_some()
         });
         let kinds: Vec<Kind> = retryable.map(|row| row.kind).collect();

@@ -53,6 +53,8 @@ pub struct Entry<'a> {
     pub route: &'a [u8],
     /// `server.name`.
     pub server: &'a [u8],
+    /// How the client's connection is protected, if it is.
+    pub tls: Option<Secured<'a>>,
     /// Status sent (499: the client was gone).
     pub status: u16,
     /// Request body bytes received.
@@ -71,6 +73,17 @@ pub struct Entry<'a> {
     pub user_agent: &'a [u8],
     /// `Referer`; empty when absent.
     pub referer: &'a [u8],
+}
+
+/// What TLS agreed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Secured<'a> {
+    /// The version: `TLSv1.3`.
+    pub version: &'static str,
+    /// The suite by its registered name.
+    pub suite: &'static str,
+    /// The name that the client asked for; empty when it named none.
+    pub server_name: &'a [u8],
 }
 
 /// The upstream's part of an exchange.
@@ -153,6 +166,11 @@ fn json_request(entry: &Entry<'_>, out: &mut Vec<u8>) {
         text("query", query, share::QUERY, out);
     }
     text("protocol", protocol(entry.version), share::ID, out);
+    if let Some(tls) = &entry.tls {
+        text("tls", tls.version.as_bytes(), share::ID, out);
+        text("tls_cipher", tls.suite.as_bytes(), share::ID, out);
+        text_if("tls_server_name", tls.server_name, share::HOST, out);
+    }
     text_if("route", entry.route, share::NAME, out);
 }
 
@@ -312,6 +330,7 @@ const fn protocol(version: Version) -> &'static [u8] {
     match version {
         Version::Http10 => b"HTTP/1.0",
         Version::Http11 => b"HTTP/1.1",
+        Version::Http2 => b"HTTP/2.0",
     }
 }
 
@@ -335,6 +354,7 @@ mod tests {
         version: Version::Http11,
         route: b"orders",
         server: b"ringway",
+        tls: None,
         status: 200,
         bytes_in: 0,
         bytes_out: 512,
@@ -376,6 +396,11 @@ mod tests {
             scheme: text,
             route: text,
             server: text,
+            tls: Some(Secured {
+                version: "TLSv1.3",
+                suite: "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+                server_name: text,
+            }),
             status: u16::MAX,
             bytes_in: u64::MAX,
             bytes_out: u64::MAX,

@@ -3,6 +3,7 @@
 pub mod again;
 pub mod balance;
 pub mod client;
+pub mod grpc;
 pub mod identity;
 pub mod journal;
 pub mod meter;

@@ -4,10 +4,12 @@
 //! the gateway adds its own (RFC 9110 7.6). Nothing here decides where a message goes or how its body is framed.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::plan::FieldEdits;
 use crate::plan::template::Variable;
 use crate::policy::client::{self, Client};
+use crate::policy::grpc;
 use crate::proto::h1::encode::push_decimal;
 use crate::proto::head::{AnswerHead, Known, Line, Method, RequestBody, RequestHead, Span};
 
@@ -34,6 +36,8 @@ pub struct Upward<'a> {
     pub scheme: &'a str,
     /// The request id.
     pub id: &'a [u8],
+    /// What is left of a gRPC request's time.
+    pub deadline: Option<Duration>,
     /// A `traceparent` to add; empty when the request has a good one of its own.
     pub traceparent: &'a [u8],
     /// The protocol to ask for (RFC 9110 7.8); empty for none.
@@ -57,6 +61,9 @@ impl Upward<'_> {
     }
 
     fn keeps(&self, line: &Line) -> bool {
+        if is_untouched(line, self.edits) {
+            return true;
+        }
         let is_ours = match line.known {
             Known::Host | Known::XRequestId | Known::XRealIp => true,
             Known::Forwarded | Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => true,
@@ -67,6 +74,7 @@ impl Upward<'_> {
             // RFC 9110 10.1.1: not without content, and nothing from HTTP/1.0 asks for it. A server that takes it at its
             // word would wait for a body that never comes.
             Known::Expect => !self.head.expects_continue,
+            Known::Other => self.deadline.is_some() && grpc::is_timeout(line, self.bytes),
             _ => false,
         };
         // A length is framing too, but the parser has made sure that it is the only one and true.
@@ -109,6 +117,10 @@ impl Upward<'_> {
         if self.chain(Known::Forwarded).next().is_some() {
             out.extend_from_slice(b"\r\nforwarded: ");
             client::write_forwarded(self.peer, self.scheme, own_host, self.chain(Known::Forwarded), out);
+        }
+        if let Some(left) = self.deadline {
+            put(out, &[b"\r\n", grpc::TIMEOUT, b": "]);
+            grpc::write_timeout(left, out);
         }
         let label: &[u8] = if self.traceparent.is_empty() { b"" } else { b"\r\ntraceparent: " };
         put(out, &[b"\r\nx-request-id: ", self.id, label, self.traceparent, b"\r\n"]);
@@ -156,6 +168,8 @@ pub struct Downward<'a> {
     pub framing: DownwardFraming,
     /// The gateway's pseudonym.
     pub pseudonym: &'a str,
+    /// The version that the answer was received in, as `Via` writes it.
+    pub via: &'static str,
     /// `Date` of now, for an answer without one (RFC 9110 6.6.1).
     pub date: &'a [u8],
     /// The request id; empty leaves it out (interim answers).
@@ -210,8 +224,7 @@ impl Downward<'_> {
             put(out, &[b"date: ", self.date, b"\r\n"]);
         }
         // RFC 9110 7.6.3: the version that the message was received in, not the one it leaves in.
-        let version = self.head.version.number().as_bytes();
-        put(out, &[b"via: ", version, b" ", self.pseudonym.as_bytes(), b"\r\n"]);
+        put(out, &[b"via: ", self.via.as_bytes(), b" ", self.pseudonym.as_bytes(), b"\r\n"]);
         if !self.id.is_empty() {
             put(out, &[b"x-request-id: ", self.id, b"\r\n"]);
         }
@@ -222,6 +235,9 @@ impl Downward<'_> {
     }
 
     fn keeps(&self, line: &Line) -> bool {
+        if is_untouched(line, self.edits) {
+            return true;
+        }
         let is_ours = match line.known {
             Known::XRequestId => !self.id.is_empty(),
             // RFC 9110 8.6: neither has a body to speak of.
@@ -258,6 +274,12 @@ fn copy_lines(
         run.end = u32::try_from(end).expect("heads are bounded far below 4 GiB");
     }
     out.extend_from_slice(run.of(bytes));
+}
+
+/// True for a line that no rule speaks of: most lines, so this is asked first.
+#[inline]
+fn is_untouched(line: &Line, edits: &FieldEdits) -> bool {
+    line.known == Known::Other && !line.hop && edits.remove.is_empty() && edits.set.is_empty()
 }
 
 /// True when the edits remove or replace the field `name`.

@@ -3,6 +3,7 @@
 //! A client learns the kind of a fault, its title and the request id; details go to the log.
 
 use crate::policy::outgoing::Connection;
+use crate::proto::grpc_web;
 use crate::proto::h1::encode::push_decimal;
 use crate::words::fault::{Kind, Row};
 
@@ -31,9 +32,17 @@ pub enum ErrorForm {
     Html,
     /// `text/plain`.
     Text,
+    /// The head of a gRPC answer that has nothing else ("Trailers-Only").
+    Grpc(grpc_web::Kind),
 }
 
 impl ErrorForm {
+    /// The status that an error of `kind` has in this form: gRPC says what went wrong in `grpc-status`.
+    #[must_use]
+    pub const fn status(self, kind: Kind) -> u16 {
+        if matches!(self, Self::Grpc(_)) { 200 } else { kind.row().status }
+    }
+
     /// The form for an `Accept` value: the first of our media types, by quality, that it names outright; else problem+json.
     #[must_use]
     pub fn of_accept(accept: &[u8]) -> Self {
@@ -67,8 +76,13 @@ pub fn fault(out: &mut Vec<u8>, kind: Kind, frame: &Frame<'_>, form: ErrorForm, 
     let row = kind.row();
     let mut body = Vec::with_capacity(256);
     let media = write_error(&mut body, row, frame.id, form);
-    status_line(out, row.status);
+    status_line(out, form.status(kind));
     line(out, "content-type", media.as_bytes());
+    if let ErrorForm::Grpc(_) = form {
+        line_with(out, "grpc-status", |out| push_decimal(u64::from(row.grpc), out));
+        // Titles are our own: nothing in them needs to be percent-encoded.
+        line(out, "grpc-message", row.title.as_bytes());
+    }
     // RFC 9209: the pseudonym, the error type; never where the upstream is.
     out.extend_from_slice(b"proxy-status: ");
     out.extend_from_slice(frame.pseudonym.as_bytes());
@@ -167,6 +181,8 @@ fn write_error(body: &mut Vec<u8>, row: &Row, id: &[u8], form: ErrorForm) -> &'s
             "text/html; charset=utf-8",
         ),
         ErrorForm::Text => (format!("{status} {title}\nrequest {id}\n"), "text/plain; charset=utf-8"),
+        ErrorForm::Grpc(grpc_web::Kind::Grpc) => (String::new(), "application/grpc"),
+        ErrorForm::Grpc(grpc_web::Kind::Web(form)) => (String::new(), form.media()),
     };
     body.extend_from_slice(text.as_bytes());
     media
@@ -268,6 +284,20 @@ mod tests {
             assert_eq!(problem["instance"], "id-1");
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
             assert!(head.contains(&format!("proxy-status: gw; error={}", row.token)));
+        }
+    }
+
+    #[test]
+    fn a_grpc_client_is_told_by_fields_alone_with_status_200() {
+        for row in TABLE {
+            let mut out = Vec::new();
+            let form = ErrorForm::Grpc(grpc_web::Kind::Web(grpc_web::Form::Text));
+            fault(&mut out, row.kind, &FRAME, form, b"");
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/grpc-web-text\r\n"), "{text}");
+            assert!(text.contains(&format!("\r\ngrpc-status: {}\r\ngrpc-message: {}\r\n", row.grpc, row.title)));
+            assert!(text.contains("\r\ncontent-length: 0\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+            assert!(row.title.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'%'), "{}", row.title);
         }
     }
 

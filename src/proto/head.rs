@@ -104,7 +104,7 @@ pub enum Known {
     XRequestId,
 }
 
-/// HTTP/1.0 or HTTP/1.1.
+/// A version of HTTP.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Version {
     /// HTTP/1.0
@@ -112,15 +112,18 @@ pub enum Version {
     /// HTTP/1.1
     #[default]
     Http11,
+    /// HTTP/2. Its messages have the form of HTTP/1.1 here.
+    Http2,
 }
 
 impl Version {
-    /// `1.0` or `1.1`, as `Via` writes it (RFC 9110 7.6.3).
+    /// `1.0`, `1.1` or `2.0`, as `Via` writes it (RFC 9110 7.6.3).
     #[must_use]
     pub const fn number(self) -> &'static str {
         match self {
             Self::Http10 => "1.0",
             Self::Http11 => "1.1",
+            Self::Http2 => "2.0",
         }
     }
 }

@@ -2,7 +2,9 @@
 //! passed in.
 
 pub mod authority;
+pub mod grpc_web;
 pub mod h1;
+pub mod h2;
 pub mod head;
 mod known;
 pub mod path;

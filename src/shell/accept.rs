@@ -11,6 +11,7 @@ use std::task::Poll;
 use super::buffer::Buffer;
 use super::connection::{Downstream, Serve};
 use super::core::Core;
+use super::greeting;
 use super::introduction::{self, Reserved};
 use super::io::{Io, Listener, Stream, Timer};
 use super::mail::Row;
@@ -100,12 +101,21 @@ fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: S
     if let Some(version) = version {
         return welcome_proxy(core, stream, id, peer, version, open);
     }
-    match Downstream::open(core, Wire::Plain(stream), id, peer) {
+    let Some(wire) = greeting::wire(core, stream, id) else {
+        Row::add(&core.link.row.refused, 1);
+        return;
+    };
+    match Downstream::open(core, wire, id, peer) {
         Ok(downstream) => core.io.spawn(Serve::new(downstream)),
-        Err((stream, kind)) => {
-            Row::add(&core.link.row.refused, 1);
-            core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
-        }
+        Err((stream, kind)) => refuse(core, stream, kind, open),
+    }
+}
+
+fn refuse<I: Io>(core: &Rc<Core<I>>, stream: Wire<I::Stream>, kind: Kind, open: &Open) {
+    Row::add(&core.link.row.refused, 1);
+    // Nothing can be said before a handshake, and that is dearer than what is refused here.
+    if matches!(stream, Wire::Plain(_)) {
+        core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
     }
 }
 
@@ -118,10 +128,10 @@ fn welcome_proxy<I: Io>(
     }
     match Reserved::take(core, id) {
         Ok(reserved) => core.io.spawn(introduce(reserved, stream, id, peer, version, Open::new(&open.0))),
-        Err(kind) => {
-            Row::add(&core.link.row.refused, 1);
-            core.io.spawn(turn_away(Rc::clone(core), Wire::Plain(stream), kind, Open::new(&open.0)));
-        }
+        Err(kind) => match greeting::wire(core, stream, id) {
+            Some(wire) => refuse(core, wire, kind, open),
+            None => Row::add(&core.link.row.refused, 1),
+        },
     }
 }
 
@@ -133,12 +143,12 @@ async fn introduce<I: Io>(
     let core = Rc::clone(reserved.core());
     // Without a source the proxy speaks for itself, or for somebody who has no address.
     let client = told.source.unwrap_or(peer);
+    let Some(wire) = greeting::wire(&core, stream, id) else {
+        return Row::add(&core.link.row.refused, 1);
+    };
     match reserved.seat(client) {
-        Ok(seat) => core.io.spawn(Serve::new(Downstream::seated(&core, Wire::Plain(stream), id, client, seat))),
-        Err(kind) => {
-            Row::add(&core.link.row.refused, 1);
-            turn_away(core, Wire::Plain(stream), kind, open).await;
-        }
+        Ok(seat) => core.io.spawn(Serve::new(Downstream::seated(&core, wire, id, client, seat))),
+        Err(kind) => refuse(&core, wire, kind, &open),
     }
 }
 

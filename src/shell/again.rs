@@ -23,7 +23,8 @@ pub fn next<I: Io>(
         last
     } else {
         tries.exclude(last.endpoint);
-        story.serving.borrow_mut().choose_but(last.upstream, tries, down.core.io.random())?
+        let other = story.serving.borrow_mut().choose_but(last.upstream, tries, down.core.io.random());
+        other.or((reason == Reason::Unprocessed).then_some(last))?
     };
     story.record.choice = Some(next);
     Row::add(&down.core.link.row.retries[reason as usize], 1);

@@ -99,6 +99,16 @@ impl Buffer {
         self.end = self.start;
     }
 
+    /// Keeps at least `headroom` bytes free in front of data that is still to come; only while there is none.
+    ///
+    /// # Panics
+    /// When the buffer is smaller.
+    pub fn reserve(&mut self, headroom: usize) {
+        assert!(self.is_empty() && headroom <= self.bytes.len(), "room in front is kept in an empty buffer");
+        self.start = self.start.max(narrow(headroom));
+        self.end = self.start;
+    }
+
     /// Moves the data to where it was in a fresh buffer, so that all room is behind it.
     pub fn compact(&mut self) {
         let front = self.front();
@@ -164,6 +174,14 @@ mod tests {
         let mut large = Buffer::with_capacity(3 * Buffer::HEADROOM);
         assert!(!large.append(&[0; 2 * Buffer::HEADROOM + 1]) && !large.prepend(&[0; Buffer::HEADROOM + 1]));
         assert!(large.is_empty());
+    }
+
+    #[test]
+    fn room_in_front_can_be_kept_in_a_small_buffer() {
+        let mut small = Buffer::with_capacity(64);
+        small.reserve(18);
+        assert_eq!(small.room(), 64 - 18 - Buffer::TAILROOM);
+        assert!(small.append(b"body") && small.prepend(&[b'h'; 18]) && !small.prepend(b"h"));
     }
 
     #[test]

@@ -4,20 +4,24 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Ended, Next, exchange, refuse};
+use super::greeting::{self, Greeting};
+use super::h2::down::connection::Connection;
+use super::h2::down::face::Face;
 use super::io::{Io, Stream, Timer};
 use super::stage::{self, Exit};
 use super::tunnel::Tunnel;
 use super::wire::Wire;
 use super::work::Work;
-use crate::plan::{Listener, Timeouts};
+use crate::plan::{Listener, Protocol, Timeouts};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
+use crate::proto::h2::PREFACE;
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::ListenerId;
 use crate::words::limits;
@@ -75,10 +79,16 @@ pub struct Serve<I: Io>(Place<I>);
 
 /// Where a connection is.
 enum Place<I: Io> {
+    /// Shaking hands, until the deadline.
+    Greeting(Box<Downstream<I>>, Instant),
     /// At rest: it may begin to speak until the deadline.
     Resting(Box<Downstream<I>>, Instant),
+    /// Fresh, where HTTP/2 is spoken too: what comes first decides, until the deadline.
+    Hearing(Box<Downstream<I>>, Instant),
     /// On a stage.
     Playing(stage::Stage<I>),
+    /// It speaks HTTP/2.
+    Sharing(Box<Connection<I>>),
     /// It carries another protocol, to its end.
     Tunnelling(Box<Tunnel<I>>),
     /// Gone.
@@ -109,7 +119,11 @@ impl<I: Io> Serve<I> {
     /// The task of a connection that has just come in.
     #[must_use]
     pub fn new(downstream: Box<Downstream<I>>) -> Self {
-        Self(Place::resting(downstream, |timeouts| timeouts.head))
+        let deadline = downstream.core.io.now().after(limits::TLS_ACCEPT_TIME);
+        Self(match downstream.stream {
+            Wire::Plain(_) | Wire::Face(_) | Wire::H2Up(_) => Place::first(downstream),
+            Wire::Tls(_) => Place::Greeting(downstream, deadline),
+        })
     }
 }
 
@@ -119,6 +133,13 @@ impl<I: Io> Future for Serve<I> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.0 = match std::mem::replace(&mut self.0, Place::Left) {
+                Place::Greeting(mut downstream, deadline) => match greeting::poll(&mut downstream, cx, deadline) {
+                    Poll::Ready(greeting) => Place::greeted(downstream, greeting),
+                    Poll::Pending => {
+                        self.0 = Place::Greeting(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
                 Place::Resting(mut downstream, deadline) => match downstream.poll_first_bytes(cx, deadline) {
                     Poll::Ready(true) => Place::playing(downstream),
                     Poll::Ready(false) => {
@@ -127,6 +148,20 @@ impl<I: Io> Future for Serve<I> {
                     }
                     Poll::Pending => {
                         self.0 = Place::Resting(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
+                Place::Hearing(mut downstream, deadline) => match downstream.poll_preface(cx, deadline) {
+                    Poll::Ready(protocol) => Place::heard(downstream, protocol),
+                    Poll::Pending => {
+                        self.0 = Place::Hearing(downstream, deadline);
+                        return Poll::Pending;
+                    }
+                },
+                Place::Sharing(mut connection) => match connection.poll(cx) {
+                    Poll::Ready(()) => Place::Left,
+                    Poll::Pending => {
+                        self.0 = Place::Sharing(connection);
                         return Poll::Pending;
                     }
                 },
@@ -158,6 +193,36 @@ impl<I: Io> Future for Serve<I> {
 }
 
 impl<I: Io> Place<I> {
+    /// Where a connection begins: HTTP/2 without TLS is spoken by prior knowledge (RFC 9113 3.3), and only a listener
+    /// that speaks it looks for its preface.
+    fn first(downstream: Box<Downstream<I>>) -> Self {
+        let plan = downstream.core.plan();
+        let listener = &plan.listeners[downstream.listener.index()];
+        if !listener.protocols.contains(&Protocol::H2) {
+            return Self::resting(downstream, |timeouts| timeouts.head);
+        }
+        if !listener.protocols.contains(&Protocol::Http1) {
+            return Self::sharing(downstream);
+        }
+        let deadline = downstream.core.io.now().after(listener.timeouts.head);
+        Self::Hearing(downstream, deadline)
+    }
+
+    fn heard(mut downstream: Box<Downstream<I>>, protocol: Option<Protocol>) -> Self {
+        match protocol {
+            Some(Protocol::H2) => Self::sharing(downstream),
+            Some(Protocol::Http1) => Self::playing(downstream),
+            None => {
+                downstream.end();
+                Self::Left
+            }
+        }
+    }
+
+    fn sharing(downstream: Box<Downstream<I>>) -> Self {
+        Self::Sharing(Box::new(Connection::new(downstream)))
+    }
+
     /// At rest, for as long as `timeout` says of a listener's timeouts.
     fn resting(downstream: Box<Downstream<I>>, timeout: impl FnOnce(&Timeouts) -> Duration) -> Self {
         let deadline = {
@@ -165,6 +230,18 @@ impl<I: Io> Place<I> {
             downstream.core.io.now().after(timeout(&plan.listeners[downstream.listener.index()].timeouts))
         };
         Self::Resting(downstream, deadline)
+    }
+
+    /// Where a connection goes whose handshake is over.
+    fn greeted(mut downstream: Box<Downstream<I>>, greeting: Greeting) -> Self {
+        match greeting {
+            Greeting::Http1 => Self::resting(downstream, |timeouts| timeouts.head),
+            Greeting::H2 => Self::sharing(downstream),
+            Greeting::Over => {
+                downstream.end();
+                Self::Left
+            }
+        }
     }
 
     fn playing(downstream: Box<Downstream<I>>) -> Self {
@@ -218,6 +295,21 @@ impl<I: Io> Downstream<I> {
         })
     }
 
+    /// A stream of a connection that has a place already; which connection's is told by [`Downstream::enter`].
+    pub fn of_stream(core: &Rc<Core<I>>, face: Face, listener: ListenerId, peer: SocketAddr) -> Box<Self> {
+        Box::new(Self {
+            core: Rc::clone(core),
+            stream: Wire::Face(Box::new(face)),
+            inbound: Buffer::default(),
+            body_in_head: 0,
+            ahead: Buffer::default(),
+            peer,
+            listener,
+            timer: core.io.timer(),
+            seat: core.side_seat(),
+        })
+    }
+
     /// The connection's place in its core.
     pub const fn seat(&self) -> Seat {
         self.seat
@@ -252,6 +344,23 @@ impl<I: Io> Downstream<I> {
         })
     }
 
+    /// Ready when the first bytes tell HTTP/2's preface from a request of HTTP/1.1; `None` when there will be none.
+    fn poll_preface(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Option<Protocol>> {
+        loop {
+            let data = self.inbound.data();
+            let count = data.len().min(PREFACE.len());
+            if data[..count] != PREFACE[..count] {
+                return Poll::Ready(Some(Protocol::Http1));
+            }
+            if count == PREFACE.len() {
+                return Poll::Ready(Some(Protocol::H2));
+            }
+            if ready!(self.poll_bytes(cx, deadline, true)) != Read::Bytes {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
     /// Reads the rest of a head and parses it.
     async fn head(&mut self, work: &mut Work) -> Arrival {
         let plan = self.core.plan();
@@ -261,7 +370,10 @@ impl<I: Io> Downstream<I> {
         let mut seen = 0;
         loop {
             match parse::request(self.inbound.data(), seen, &limits, &mut work.request) {
-                Ok(Progress::Complete) => return Arrival::Head,
+                Ok(Progress::Complete) => {
+                    work.request.version = self.stream.version(work.request.version);
+                    return Arrival::Head;
+                }
                 Err(fault) => return Arrival::Refused(fault),
                 Ok(Progress::Partial) => {}
             }
@@ -336,7 +448,7 @@ impl<I: Io> Downstream<I> {
     }
 
     /// Gives back what the connection has.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         let buffers = &mut *self.core.buffers.borrow_mut();
         buffers.give(std::mem::take(&mut self.inbound));
         buffers.give(std::mem::take(&mut self.ahead));
@@ -345,7 +457,10 @@ impl<I: Io> Downstream<I> {
 
 impl<I: Io> Drop for Downstream<I> {
     fn drop(&mut self) {
-        self.core.leave(self.seat, self.listener, self.peer.ip().to_canonical());
+        match self.stream {
+            Wire::Face(_) => self.core.leave_side(self.seat),
+            _ => self.core.leave(self.seat, self.listener, self.peer.ip().to_canonical()),
+        }
     }
 }
 

@@ -7,11 +7,13 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::buffers::{Buffers, Spares};
+use super::h2::down::stream::Runner;
 use super::io::Io;
 use super::keyring::SharedKeyring;
 use super::mail::{Row, SharedLink, SharedPlan};
 use super::serving::{Serving, SharedServing};
 use super::stage::Stage;
+use super::tls::desk::Desk;
 use super::tunnels::{Through, Tunnels};
 use super::work::Drafts;
 use crate::proto::h1::encode::{DATE_BYTES, date};
@@ -40,9 +42,11 @@ pub struct Core<I: Io> {
     /// The mail with control.
     pub link: SharedLink,
     /// Spare buffers.
-    pub buffers: RefCell<Buffers>,
+    pub buffers: Rc<RefCell<Buffers>>,
     /// Where heads are drafted.
     pub drafts: RefCell<Drafts>,
+    /// What its TLS connections share.
+    pub desk: Rc<Desk>,
     serving: RefCell<SharedServing<I>>,
     plan: RefCell<Rc<SharedPlan>>,
     keyring: RefCell<SharedKeyring>,
@@ -53,11 +57,14 @@ pub struct Core<I: Io> {
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     in_flight: Cell<u64>,
     stages: RefCell<Spares<Stage<I>>>,
+    runners: RefCell<Spares<Runner<I>>>,
     tunnels: RefCell<Tunnels>,
 }
 
 /// Spare stages kept.
 const STAGES_SPARE: usize = 1024;
+/// Spare tasks for streams kept.
+const RUNNERS_SPARE: usize = 1024;
 
 /// Downstream connections: how many there are, and how to wake them.
 #[derive(Default)]
@@ -83,6 +90,18 @@ impl Connections {
         *of_address += 1;
         Ok(())
     }
+
+    fn take(&mut self) -> Seat {
+        Seat(self.free.pop().unwrap_or_else(|| {
+            self.wakers.push(None);
+            u32::try_from(self.wakers.len() - 1).expect("descriptors and streams are fewer than 2^32")
+        }))
+    }
+
+    fn give(&mut self, seat: Seat) {
+        self.wakers[seat.0 as usize] = None;
+        self.free.push(seat.0);
+    }
 }
 
 /// A connection's place in its core, until [`Core::leave`]. It does not give itself back: that would take a copy of all
@@ -99,8 +118,9 @@ impl<I: Io> Core<I> {
         Rc::new(Self {
             io,
             id,
-            buffers: RefCell::default(),
+            buffers: Rc::default(),
             drafts: RefCell::default(),
+            desk: Desk::new(SharedLink::clone(&link)),
             serving: RefCell::new(Rc::new(RefCell::new(Serving::new(
                 SharedPlan::clone(&plan),
                 SharedLink::clone(&link),
@@ -115,6 +135,7 @@ impl<I: Io> Core<I> {
             date: RefCell::new((u64::MAX, [0; DATE_BYTES])),
             in_flight: Cell::new(0),
             stages: RefCell::default(),
+            runners: RefCell::default(),
             tunnels: RefCell::default(),
         })
     }
@@ -160,6 +181,7 @@ impl<I: Io> Core<I> {
 
     /// Speaks TLS by `keyring` from the next handshake on.
     pub fn set_keyring(&self, keyring: SharedKeyring) {
+        self.serving().borrow_mut().keyring = SharedKeyring::clone(&keyring);
         self.keyring.replace(keyring);
     }
 
@@ -228,14 +250,21 @@ impl<I: Io> Core<I> {
     fn sit(&self, connections: &mut Connections, listener: ListenerId) -> Seat {
         connections.by_listener[listener.index()] += 1;
         connections.open += 1;
-        let slot = connections.free.pop().unwrap_or_else(|| {
-            connections.wakers.push(None);
-            u32::try_from(connections.wakers.len() - 1).expect("descriptors are fewer than 2^32")
-        });
+        let seat = connections.take();
         self.serving().borrow_mut().meter.opened(listener);
         Row::store(&self.link.row.connections, connections.open as u64);
         Row::add(&self.link.row.accepted, 1);
-        Seat(slot)
+        seat
+    }
+
+    /// A place for a task that serves a connection which has its own: it is woken as connections are, and counts as none.
+    pub fn side_seat(&self) -> Seat {
+        self.connections.borrow_mut().take()
+    }
+
+    /// Takes back what [`Core::side_seat`] gave.
+    pub fn leave_side(&self, seat: Seat) {
+        self.connections.borrow_mut().give(seat);
     }
 
     /// Says how to wake the connection's task when the core's phase changes.
@@ -261,8 +290,7 @@ impl<I: Io> Core<I> {
     /// Takes back a place that [`Core::reserve`] gave.
     pub fn give_up(&self, seat: Seat, listener: ListenerId) {
         let connections = &mut *self.connections.borrow_mut();
-        connections.wakers[seat.0 as usize] = None;
-        connections.free.push(seat.0);
+        connections.give(seat);
         connections.open -= 1;
         connections.by_listener[listener.index()] -= 1;
         self.serving().borrow_mut().meter.closed(listener);
@@ -279,9 +307,29 @@ impl<I: Io> Core<I> {
         self.stages.borrow_mut().give(stage, STAGES_SPARE);
     }
 
-    /// Frees the buffers, workspaces and stages that were not needed since the last call, and says how many those are.
+    /// A task for a stream of HTTP/2.
+    pub fn runner(self: &Rc<Self>) -> Runner<I> {
+        let spare = self.runners.borrow_mut().take();
+        spare.unwrap_or_else(|| Runner::hire(self))
+    }
+
+    /// Takes a runner back whose stream is over.
+    pub fn give_runner(&self, runner: Runner<I>) {
+        self.runners.borrow_mut().give(runner, RUNNERS_SPARE);
+    }
+
+    /// Ends the tasks that wait for streams: none will come.
+    pub fn dismiss_runners(&self) {
+        self.runners.take();
+    }
+
+    /// Frees the buffers, workspaces, stages and runners that were not needed since the last call, and says how many
+    /// those are.
     pub fn trim(&self) -> usize {
-        self.buffers.borrow_mut().trim() + self.stages.borrow_mut().trim()
+        self.buffers.borrow_mut().trim()
+            + self.stages.borrow_mut().trim()
+            + self.runners.borrow_mut().trim()
+            + self.desk.trim()
     }
 
     /// `Date` of now (RFC 9110 6.6.1), formatted once a second.

@@ -111,7 +111,7 @@ pub async fn refuse<I: Io>(down: &mut Downstream<I>, work: &mut Work, fault: Fau
 
 async fn tell<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Next {
     let plan = Rc::clone(&story.plan);
-    if let Err(fault) = normalise(down, work) {
+    if let Err(fault) = normalise(down, work).and_then(|()| check_direction(down, work)) {
         return local::fault(down, work, story, fault).await;
     }
     if let Some(redirect) = &plan.listeners[down.listener.index()].redirect {
@@ -193,6 +193,17 @@ fn normalise<I: Io>(down: &Downstream<I>, work: &mut Work) -> Result<(), Fault> 
         work.facts.set_host(|out| canonical_host(host.of(bytes), out));
     }
     work.facts.set_path(|out| canonical_path(bytes, &work.request, out))
+}
+
+/// RFC 9110 15.5.20: a connection that was made for one host may carry requests for another only where both stand behind
+/// the same certificate and the same question who the client is.
+fn check_direction<I: Io>(down: &Downstream<I>, work: &Work) -> Result<(), Fault> {
+    match down.stream.told() {
+        Some(told) if work.request.host.is_some() && !told.may_serve(work.facts.host()) => {
+            Err(Fault::new(Kind::Misdirected, Stage::ReadHead, "the connection was made for another host"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Finds the route of the canonical request.
@@ -334,7 +345,7 @@ pub fn connection_of(request: &RequestHead, must_close: bool) -> outgoing::Conne
     match (must_close, request.version) {
         (true, _) => outgoing::Connection::Close,
         (false, Version::Http10) => outgoing::Connection::KeepAlive,
-        (false, Version::Http11) => outgoing::Connection::Implied,
+        (false, Version::Http11 | Version::Http2) => outgoing::Connection::Implied,
     }
 }
 

@@ -13,19 +13,22 @@ use super::body::{Incoming, Outgoing};
 use super::buffer::Buffer;
 use super::connection::{Downstream, Expiry, make_room};
 use super::exchange::{Admitted, Next, Story, client_of};
+use super::h2::board;
+use super::h2::up::Failure;
 use super::io::{Io, Stream};
 use super::mail::Row;
 use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::{Drafts, Work};
-use super::{again, introduction, local, relay, target, tunnel};
+use super::{again, introduction, local, relay, secure, target, tunnel};
 use crate::plan::{self, Address, Forward};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
+use crate::policy::grpc;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
-use crate::proto::head::{Known, Method, RequestBody, Version};
+use crate::proto::head::{Known, Method, RequestBody, RequestHead, Version};
 use crate::proto::upgrade::{self, Asked};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::UpstreamId;
@@ -43,6 +46,13 @@ pub struct Up<S> {
     is_reused: bool,
 }
 
+impl<S> Up<S> {
+    /// A connection, or a stream of one, that has heard nothing of the exchange yet.
+    pub fn new(stream: S, choice: Choice, is_reused: bool) -> Self {
+        Self { stream, buffer: Buffer::default(), choice, is_reused }
+    }
+}
+
 /// When the upstream must have done what.
 pub struct Deadlines {
     /// When the exchange began.
@@ -52,7 +62,10 @@ pub struct Deadlines {
     first_byte: Duration,
     /// Longest time without a byte.
     pub idle: Duration,
-    connect: Duration,
+    /// A fresh connection.
+    pub connect: Duration,
+    /// The request is gRPC, or gRPC-Web.
+    is_grpc: bool,
 }
 
 /// Serves the exchange from the route's upstream.
@@ -64,19 +77,19 @@ pub async fn forward<I: Io>(
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
         return local::fault(down, work, story, fault).await;
     };
-    let mut deadlines = Deadlines::new(story.started, timeouts);
+    let mut deadlines = Deadlines::new(story.started, timeouts, &work.request, down.inbound.data());
     let mut tries = Tries::default();
     down.shrink();
     loop {
         // The message first: a body that is broken from the start costs no connection.
-        let mut upload = match begin(down, work, story, admitted, forward, choice, deadlines.idle) {
+        let mut upload = match begin(down, work, story, admitted, forward, choice, &deadlines) {
             Ok(upload) => upload,
             Err(fault) => return local::fault(down, work, story, fault).await,
         };
         story.record.attempts += 1;
-        let mut up = if tries.is_fresh() { None } else { reuse(down, story, choice) };
+        let mut up = reuse(down, story, choice, tries.is_fresh());
         if up.is_none() {
-            match connect(down, story, choice, &deadlines).await {
+            match open(down, story, choice, &deadlines).await {
                 Ok(fresh) => up = Some(fresh),
                 Err(fault) => {
                     let failed = Failed::to_connect(fault.kind);
@@ -126,8 +139,10 @@ pub async fn refuse<I: Io>(
 fn failed<I: Io>(
     down: &Downstream<I>, work: &Work, up: Option<&Up<Wire<I::Stream>>>, upload: &Upload, kind: Kind,
 ) -> Failed {
+    let is_at_hand = upload.was_whole || (!upload.has_read && down.ahead.is_empty());
     Failed {
         kind,
+        is_unprocessed: is_at_hand && up.is_some_and(|up| up.stream.failure() == Some(Failure::Unprocessed)),
         was_reused: up.is_some_and(|up| up.is_reused),
         // What was read ahead of a body that is not whole is body, and gone from where it would be read again.
         is_unsent: upload.is_unsent() && (upload.was_whole || down.ahead.is_empty()),
@@ -154,10 +169,13 @@ fn split(targets: &[(UpstreamId, u32)], random: impl FnOnce() -> u64) -> Option<
 }
 
 impl Deadlines {
-    fn new(started: Instant, timeouts: &plan::Timeouts) -> Self {
+    fn new(started: Instant, timeouts: &plan::Timeouts, head: &RequestHead, bytes: &[u8]) -> Self {
+        let is_grpc = grpc::kind(head, bytes).is_some();
+        let own = if is_grpc { grpc::timeout(head, bytes) } else { None };
         Self {
             started,
-            request: started.after(timeouts.request),
+            request: started.after(timeouts.request.min(own.unwrap_or(Duration::MAX))),
+            is_grpc,
             first_byte: timeouts.first_byte,
             idle: timeouts.idle,
             connect: timeouts.connect,
@@ -165,11 +183,28 @@ impl Deadlines {
     }
 }
 
-/// An idle connection of the endpoint.
-fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice) -> Option<Up<Wire<I::Stream>>> {
-    let whose = introduction::whose(story, choice);
-    let stream = story.serving.borrow_mut().check_out(choice, whose, down.core.io.now())?;
-    Some(Up { stream, buffer: Buffer::default(), choice, is_reused: true })
+/// An idle connection of the endpoint, or a stream of one that is shared; where idle ones may be stale, only the latter.
+fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice, is_fresh: bool) -> Option<Up<Wire<I::Stream>>> {
+    let serving = &mut *story.serving.borrow_mut();
+    if let Some(trunks) = serving.trunks(choice) {
+        return trunks.take().map(|slot| board::up(slot, choice, is_fresh));
+    }
+    if is_fresh {
+        return None;
+    }
+    let stream = serving.check_out(choice, introduction::whose(story, choice), down.core.io.now())?;
+    Some(Up::new(stream, choice, true))
+}
+
+/// A fresh connection to the endpoint, or a stream of a shared one.
+async fn open<I: Io>(
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
+) -> Result<Up<Wire<I::Stream>>, Fault> {
+    let trunks = story.serving.borrow().trunks(choice);
+    match trunks {
+        Some(trunks) => board::board(down, story, choice, deadlines, &trunks).await,
+        None => connect(down, story, choice, deadlines).await,
+    }
 }
 
 /// A fresh connection to the endpoint.
@@ -196,9 +231,9 @@ async fn connect<I: Io>(
             })
         })
         .await;
-    let stream = Wire::Plain(connected?);
+    let stream = secure::secure(down, story, choice, deadlines, connected?).await?;
     Row::add(&down.core.link.row.connects, 1);
-    Ok(Up { stream, buffer: Buffer::default(), choice, is_reused: false })
+    Ok(Up::new(stream, choice, false))
 }
 
 /// Connects, and sends the PROXY header if there is one.
@@ -221,9 +256,9 @@ pub fn expired(expiry: Expiry, kind: Kind, detail: &'static str) -> Fault {
 /// Writes the head, and what has come of the body, into one message.
 fn begin<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
-    choice: Choice, idle: Duration,
+    choice: Choice, deadlines: &Deadlines,
 ) -> Result<Upload, Fault> {
-    write_head(down, work, story, admitted, forward, choice)?;
+    write_head(down, work, story, admitted, forward, choice, deadlines)?;
     let head = &down.core.drafts.borrow().head;
     let behind = &down.inbound.data()[work.request.bytes..];
     let chunked = work.request.body == RequestBody::Chunked;
@@ -249,7 +284,11 @@ fn begin<I: Io>(
     if received > limits.body {
         return Err(Fault::new(Kind::BodyTooLarge, Stage::Forward, "the body grew over limits.body"));
     }
-    Ok(Upload::new(buffer, incoming, outgoing, received, limits, idle, down.core.io.now()))
+    let mut upload = Upload::new(buffer, incoming, outgoing, received, limits, deadlines.idle, down.core.io.now());
+    if deadlines.is_grpc {
+        upload.take_time();
+    }
+    Ok(upload)
 }
 
 /// Decodes the chunks that came with the head and frames them anew behind it. Returns the payload's length.
@@ -280,7 +319,9 @@ fn append_chunks(
 /// Drafts the head of the request.
 fn write_head<I: Io>(
     down: &Downstream<I>, work: &Work, story: &Story<I>, admitted: &Admitted, forward: &Forward, choice: Choice,
+    deadlines: &Deadlines,
 ) -> Result<(), Fault> {
+    let has_deadline = deadlines.is_grpc && deadlines.request != Instant::NEVER;
     let asked = upgrade::asked(&work.request, down.inbound.data(), &forward.upgrade);
     let Drafts { head, target } = &mut *down.core.drafts.borrow_mut();
     head.clear();
@@ -294,8 +335,9 @@ fn write_head<I: Io>(
         pseudonym: &story.plan.server.name,
         peer: down.peer.ip(),
         client: &client_of(down, &work.request, &story.plan),
-        scheme: "http",
+        scheme: down.stream.scheme(),
         id: work.facts.id(),
+        deadline: has_deadline.then(|| deadlines.request.since(down.core.io.now())),
         traceparent: work.facts.traceparent(),
         upgrade: asked.protocol(),
         edits: &admitted.route(&story.plan).request,
@@ -313,7 +355,8 @@ async fn ask<I: Io>(
     let limits = answer_limits(&story.plan.listeners[down.listener.index()].limits);
     let mut wait = Wait { sent: down.core.io.now(), seen: 0, is_sent: false, has_begun: false };
     for interims in 0..=INTERIM_ANSWERS {
-        poll_fn(|cx| wait.poll(cx, down, work, up, upload, deadlines, &limits)).await?;
+        let answered = poll_fn(|cx| wait.poll(cx, down, work, up, upload, deadlines, &limits)).await;
+        answered.map_err(|fault| board::blame(&up.stream, fault))?;
         if work.answer.status >= 200 || is_switch(down, work, up, upload, forward) {
             story.record.upstream_status = Some(work.answer.status);
             story.record.upstream_time = Some(down.core.io.now().since(wait.sent));
@@ -326,7 +369,7 @@ async fn ask<I: Io>(
                 "101 to a request that asked for no upgrade",
             ));
         }
-        if work.request.version == Version::Http11 && interims < INTERIM_ANSWERS {
+        if work.request.version != Version::Http10 && interims < INTERIM_ANSWERS {
             interim(down, work, story, up, deadlines).await?;
         }
         up.buffer.consume(work.answer.bytes);
@@ -388,7 +431,7 @@ impl Wait {
             self.is_sent = true;
             self.sent = core.io.now();
         }
-        if let Poll::Ready(answered) = self.poll_head(cx, &core, work, up, limits) {
+        if let Poll::Ready(answered) = self.poll_head(cx, &core, &down.stream, work, up, limits) {
             return Poll::Ready(answered);
         }
         let (stalled, stall) = upload.deadline();
@@ -407,10 +450,11 @@ impl Wait {
     }
 
     fn poll_head<I: Io>(
-        &mut self, cx: &mut Context<'_>, core: &super::core::Core<I>, work: &mut Work, up: &mut Up<Wire<I::Stream>>,
-        limits: &HeadLimits,
+        &mut self, cx: &mut Context<'_>, core: &super::core::Core<I>, down: &Wire<I::Stream>, work: &mut Work,
+        up: &mut Up<Wire<I::Stream>>, limits: &HeadLimits,
     ) -> Poll<Result<(), Fault>> {
         let to_head = work.request.method == Method::Head;
+        let is_pressed = down.is_pressed();
         loop {
             if up.buffer.len() > self.seen {
                 match parse::answer(up.buffer.data(), self.seen, limits, to_head, &mut work.answer) {
@@ -420,6 +464,9 @@ impl Wait {
                 }
             }
             ready!(up.stream.poll_readable(cx));
+            if is_pressed && up.buffer.capacity() == 0 {
+                up.buffer = core.buffers.borrow_mut().small();
+            }
             make_room(&mut up.buffer, core);
             match up.stream.poll_read(cx, &mut up.buffer) {
                 Poll::Pending => return Poll::Pending,
@@ -510,6 +557,7 @@ fn interim_head<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, up: 
         bytes: up.buffer.data(),
         framing: DownwardFraming::AsAnnounced,
         pseudonym: &story.plan.server.name,
+        via: up.stream.version(work.answer.version).number(),
         date: b"",
         id: b"",
         connection: Connection::Implied,

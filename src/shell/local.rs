@@ -14,8 +14,9 @@ use super::exchange::{Next, Story, connection_of, is_worth_draining};
 use super::io::{Io, Stream};
 use super::work::Work;
 use crate::plan::{Redirect, Respond};
+use crate::policy::grpc;
 use crate::policy::respond::{self, ErrorForm, Frame};
-use crate::proto::head::{Known, Method, RequestBody};
+use crate::proto::head::{Known, Method, RequestBody, RequestHead};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::{DRAIN_BYTES, DRAIN_TIME};
 use crate::words::time::Instant;
@@ -29,18 +30,26 @@ pub async fn fault<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut
     if fault.kind.row().closes {
         story.must_close.set(true);
     }
-    let accept = work.request.lines.iter().find(|line| line.known == Known::Accept);
-    let form = accept.map_or(ErrorForm::Problem, |line| ErrorForm::of_accept(line.value.of(down.inbound.data())));
+    let form = error_form(&work.request, down.inbound.data());
     let extra = match fault.kind {
         Kind::MethodNotAllowed => [b"allow: ", story.record.allow.join(", ").as_bytes(), b"\r\n"].concat(),
         Kind::WorkerConnections | Kind::AddressConnections | Kind::NoEndpoint => b"retry-after: 1\r\n".to_vec(),
         _ => Vec::new(),
     };
-    answer(down, work, story, fault.kind.row().status, |out, frame| {
+    answer(down, work, story, form.status(fault.kind), |out, frame| {
         respond::fault(out, fault.kind, frame, form, &extra);
         None
     })
     .await
+}
+
+/// The form in which the client of `request` takes an error.
+fn error_form(request: &RequestHead, bytes: &[u8]) -> ErrorForm {
+    if let Some(kind) = grpc::kind(request, bytes) {
+        return ErrorForm::Grpc(kind);
+    }
+    let accept = request.lines.iter().find(|line| line.known == Known::Accept);
+    accept.map_or(ErrorForm::Problem, |line| ErrorForm::of_accept(line.value.of(bytes)))
 }
 
 /// Answers with a fixed answer of the configuration.

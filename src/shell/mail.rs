@@ -80,6 +80,16 @@ pub struct Row {
     pub panics: AtomicU64,
     /// Times accepting paused for want of descriptors or memory.
     pub accept_pauses: AtomicU64,
+    /// TLS handshakes of clients that came to their end.
+    pub handshakes: AtomicU64,
+    /// Those among them that went on from an earlier connection.
+    pub handshakes_resumed: AtomicU64,
+    /// TLS handshakes of clients that failed.
+    pub handshakes_failed: AtomicU64,
+    /// Those among them that gave way to another.
+    pub handshakes_evicted: AtomicU64,
+    /// TLS connections, on either side, that a peer's alert or a breach of the protocol ended.
+    pub tls_broken: AtomicU64,
 }
 
 impl Row {

@@ -11,7 +11,7 @@ use super::serving::{Choice, Serving};
 use super::wire::Wire;
 use super::work::Work;
 use crate::plan::{Address, Plan};
-use crate::policy::journal::{self, Entry, Hop};
+use crate::policy::journal::{self, Entry, Hop, Secured};
 use crate::policy::meter::Sample;
 use crate::proto::h1::encode::push_address;
 use crate::proto::head::Known;
@@ -128,10 +128,15 @@ impl Record {
             method: request.method_span.of(bytes),
             path: if facts.path().is_empty() { request.path.of(bytes) } else { facts.path() },
             query: request.query.map(|query| query.of(bytes)),
-            scheme: b"http",
+            scheme: down.stream.scheme().as_bytes(),
             version: request.version,
             route: self.route.map_or(b"", |route| plan.routes[route.index()].name.as_bytes()),
             server: plan.server.name.as_bytes(),
+            tls: down.stream.told().map(|told| Secured {
+                version: told.version_name(),
+                suite: told.suite_name(),
+                server_name: told.server_name.as_deref().unwrap_or_default().as_bytes(),
+            }),
             status: self.status,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,

@@ -21,6 +21,7 @@ use super::work::Work;
 use super::{introduction, local, target};
 use crate::plan::FieldEdits;
 use crate::policy::outgoing::{Downward, DownwardFraming};
+use crate::proto::h1::encode::CHUNK_HEADER_BYTES;
 use crate::proto::head::{AnswerBody, Version};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::time::Instant;
@@ -91,7 +92,7 @@ fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: Downwa
 fn framing(work: &Work) -> DownwardFraming {
     match (work.answer.body, work.request.version) {
         (AnswerBody::None | AnswerBody::Length(_), _) => DownwardFraming::AsAnnounced,
-        (_, Version::Http11) => DownwardFraming::Chunked,
+        (_, Version::Http11 | Version::Http2) => DownwardFraming::Chunked,
         // RFC 9112 6.1: no chunks for HTTP/1.0.
         (_, Version::Http10) => DownwardFraming::Close,
     }
@@ -109,6 +110,7 @@ fn write_head<I: Io>(
         bytes: up.map_or(&[], |up| up.buffer.data()),
         framing,
         pseudonym: &story.plan.server.name,
+        via: up.map_or(work.answer.version, |up| up.stream.version(work.answer.version)).number(),
         date: &*down.core.date(),
         id: work.facts.id(),
         connection: connection_of(&work.request, story.must_close.get()),
@@ -217,7 +219,10 @@ impl<'u, I: Io> Relay<'u, I> {
     fn poll_end(
         &self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work, upload: &Upload, deadlines: &Deadlines,
     ) -> Poll<Result<(), Fault>> {
-        let stalled = self.moved.after(deadlines.idle);
+        // Over HTTP/2 both ways stay open, and either keeps the exchange alive.
+        let is_shared = self.up.as_ref().is_some_and(|up| up.stream.is_shared());
+        let moved = upload.moved().filter(|_| is_shared).map_or(self.moved, |moved| moved.max(self.moved));
+        let stalled = moved.after(deadlines.idle);
         // While the client only has to take what is there already, a write tells soon enough that it left.
         let may_read = upload.is_done && self.up.is_some();
         let deadline = stalled.min(deadlines.request);
@@ -290,7 +295,8 @@ impl<'u, I: Io> Relay<'u, I> {
             return;
         }
         let Some(up) = self.up.take() else { return };
-        if self.is_reusable && !upload.is_broken {
+        // A shared connection took its stream back when that ended.
+        if self.is_reusable && !upload.is_broken && !up.stream.is_shared() {
             let whose = introduction::whose(story, up.choice);
             story.serving.borrow_mut().check_in(up.choice, up.stream, whose, down.core.io.now());
         }
@@ -299,11 +305,21 @@ impl<'u, I: Io> Relay<'u, I> {
 
 /// A buffer for the next piece: a large one where much is to come, or where the last read filled a small one.
 fn fitting<I: Io>(down: &Downstream<I>, mut buffer: Buffer, incoming: Incoming, is_flowing: bool) -> Buffer {
+    if down.stream.is_pressed() {
+        let buffers = &mut *down.core.buffers.borrow_mut();
+        buffers.give(buffer);
+        let mut small = buffers.small();
+        // It has no headroom of its own, and a chunk's header goes before what it is filled with.
+        small.reserve(CHUNK_HEADER_BYTES);
+        return small;
+    }
     let is_long = match incoming {
+        // What HTTP/2 does not take at once it holds, and for many streams.
+        _ if matches!(down.stream, Wire::Face(_)) => false,
         Incoming::Length(left) => left > STANDARD_BYTES as u64,
         _ => is_flowing,
     };
-    if is_long && buffer.capacity() < LARGE_BYTES || buffer.capacity() == 0 {
+    if buffer.capacity() < if is_long { LARGE_BYTES } else { STANDARD_BYTES } {
         let buffers = &mut *down.core.buffers.borrow_mut();
         buffers.give(buffer);
         return if is_long { buffers.large() } else { buffers.standard() };

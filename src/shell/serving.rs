@@ -7,10 +7,12 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use super::h2::trunk::Trunks;
 use super::io::{Io, Stream};
+use super::keyring::SharedKeyring;
 use super::mail::{Report, SharedLink, SharedPlan};
 use super::wire::Wire;
-use crate::plan::{Address, Plan};
+use crate::plan::{self, Address, Plan, UpstreamProtocol};
 use crate::policy::again::Tries;
 use crate::policy::balance::Balancer;
 use crate::policy::meter::Meter;
@@ -23,10 +25,14 @@ pub struct Serving<S> {
     pub plan: SharedPlan,
     /// Counts by this plan's ids.
     pub meter: Meter,
+    /// How TLS is spoken, by this plan's ids.
+    pub keyring: SharedKeyring,
     link: SharedLink,
     upstreams: Vec<Upstream<S>>,
     /// Idle connections of all upstreams.
     idle: usize,
+    /// Shared connections without a stream, of all upstreams, when they were last swept.
+    idle_trunks: usize,
     /// Another plan's state has taken over: nothing is kept here any more.
     is_over: bool,
 }
@@ -39,6 +45,8 @@ struct Upstream<S> {
     balancer: Balancer,
     endpoints: Vec<Vec<Idle<S>>>,
     idle: usize,
+    /// Shared connections by endpoint; empty where HTTP/1.1 is spoken.
+    trunks: Vec<Trunks>,
 }
 
 /// An idle upstream connection. It is waited on without a buffer, so that a close by the peer shows before it is used.
@@ -58,6 +66,18 @@ pub struct Choice {
     pub endpoint: usize,
 }
 
+impl<S> Upstream<S> {
+    /// Gives the shared connections of `plan` to `heir`, as far as their endpoints are still there.
+    fn hand_trunks_to(&mut self, plan: &plan::Upstream, heir: &mut Self, next: &plan::Upstream) {
+        for (endpoint, trunks) in plan.endpoints.iter().zip(&mut self.trunks) {
+            let at = next.endpoints.iter().position(|other| other.address == endpoint.address);
+            if let Some(place) = at.and_then(|at| heir.trunks.get_mut(at)) {
+                std::mem::swap(place, trunks);
+            }
+        }
+    }
+}
+
 impl<S: Stream> Serving<S> {
     /// State for `plan`, fresh; what it counts is reported to `link`.
     #[must_use]
@@ -69,9 +89,24 @@ impl<S: Stream> Serving<S> {
                 balancer: Balancer::new(upstream),
                 endpoints: upstream.endpoints.iter().map(|_| Vec::new()).collect(),
                 idle: 0,
+                trunks: match upstream.protocol {
+                    UpstreamProtocol::Http1 => Vec::new(),
+                    UpstreamProtocol::H2 | UpstreamProtocol::H2c => {
+                        upstream.endpoints.iter().map(|_| Trunks::default()).collect()
+                    }
+                },
             })
             .collect();
-        Self { meter: Meter::new(&plan), plan, link, upstreams, idle: 0, is_over: false }
+        Self {
+            meter: Meter::new(&plan),
+            keyring: SharedKeyring::default(),
+            plan,
+            link,
+            upstreams,
+            idle: 0,
+            idle_trunks: 0,
+            is_over: false,
+        }
     }
 
     /// State for `plan` that carries on what `self` has for upstreams of the same name: their idle connections, as far
@@ -86,6 +121,10 @@ impl<S: Stream> Serving<S> {
         for (upstream, state) in old.upstreams.iter().zip(&mut self.upstreams) {
             let Some(&position) = by_name.get(upstream.name.as_str()) else { continue };
             let (plan, heir) = (&next.plan.upstreams[position], &mut next.upstreams[position]);
+            if (plan.protocol, &plan.tls) != (upstream.protocol, &upstream.tls) {
+                continue;
+            }
+            state.hand_trunks_to(upstream, heir, plan);
             for (endpoint, idle) in upstream.endpoints.iter().zip(&mut state.endpoints) {
                 let Some(at) = plan.endpoints.iter().position(|other| other.address == endpoint.address) else {
                     continue;
@@ -110,7 +149,7 @@ impl<S: Stream> Serving<S> {
     /// Idle connections of all upstreams.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.idle
+        self.idle + self.idle_trunks
     }
 
     /// Chooses an endpoint of `upstream`; `None` when none takes requests. `random` decides where chance does.
@@ -143,6 +182,12 @@ impl<S: Stream> Serving<S> {
         None
     }
 
+    /// The shared connections to `choice`; `None` where HTTP/1.1 is spoken.
+    #[must_use]
+    pub fn trunks(&self, choice: Choice) -> Option<Trunks> {
+        self.upstreams[choice.upstream.index()].trunks.get(choice.endpoint).cloned()
+    }
+
     /// Keeps a connection whose exchange is completely over; closes it when there are enough, when it is not quiet, or
     /// when another plan took over meanwhile: nobody would sweep it here, nor use it.
     pub fn check_in(&mut self, choice: Choice, stream: S, whose: Option<SocketAddr>, now: Instant) {
@@ -162,7 +207,12 @@ impl<S: Stream> Serving<S> {
     /// Closes connections that were idle for too long, or that their peers have closed.
     pub fn sweep(&mut self, now: Instant) {
         let plan = SharedPlan::clone(&self.plan);
+        self.idle_trunks = 0;
         for (upstream, state) in plan.upstreams.iter().zip(&mut self.upstreams) {
+            for trunks in &state.trunks {
+                trunks.sweep(now, upstream.idle_timeout);
+                self.idle_trunks += trunks.idle();
+            }
             for endpoint in &mut state.endpoints {
                 let before = endpoint.len();
                 // Oldest first: the list is a stack.
@@ -178,8 +228,9 @@ impl<S: Stream> Serving<S> {
         for state in &mut self.upstreams {
             state.endpoints.iter_mut().for_each(Vec::clear);
             state.idle = 0;
+            state.trunks.iter().for_each(Trunks::close);
         }
-        self.idle = 0;
+        (self.idle, self.idle_trunks) = (0, 0);
     }
 
     /// Where `choice` is.

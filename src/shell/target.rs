@@ -56,7 +56,13 @@ pub fn location<I: Io>(
     let query = work.request.query.map(|query| query.of(bytes));
     let asked = Asked { path: work.facts.path(), query, captures: &work.captures };
     let fill = |variable, out: &mut Vec<u8>| fill(variable, down, work, story, out);
-    rewrite::location(redirect, &asked, &Reached { scheme: client.scheme.unwrap_or("http"), host, port }, &fill, out)
+    rewrite::location(
+        redirect,
+        &asked,
+        &Reached { scheme: client.scheme.unwrap_or(down.stream.scheme()), host, port },
+        &fill,
+        out,
+    )
 }
 
 /// Host and port of an authority whose grammar was checked.
@@ -83,7 +89,7 @@ pub fn fill<I: Io>(variable: Variable, down: &Downstream<I>, work: &Work, story:
         }
         Variable::RequestId => out.extend_from_slice(work.facts.id()),
         Variable::RequestMethod => out.extend_from_slice(work.request.method_span.of(bytes)),
-        Variable::RequestScheme => out.extend_from_slice(b"http"),
+        Variable::RequestScheme => out.extend_from_slice(down.stream.scheme().as_bytes()),
         Variable::RequestHost => out.extend_from_slice(work.facts.host()),
         Variable::RequestPath => out.extend_from_slice(work.facts.path()),
         Variable::RequestQuery => {

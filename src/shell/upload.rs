@@ -1,12 +1,13 @@
 //! A request body on its way up: read, decoded, framed anew, written; one piece at a time, so a slow upstream slows
 //! the client and no queue grows.
 
-use std::task::{Context, Poll};
+use std::io;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::body::{Incoming, Outgoing};
 use super::buffer::Buffer;
-use super::buffers::LARGE_BYTES;
+use super::buffers::{LARGE_BYTES, STANDARD_BYTES};
 use super::core::Core;
 use super::io::{Io, Stream};
 use super::wire::Wire;
@@ -33,6 +34,8 @@ pub struct Upload {
     moved: Instant,
     /// The head's message carried the whole body.
     pub was_whole: bool,
+    /// Something of the body was read that was not in that message.
+    pub has_read: bool,
     /// Bytes of that message.
     message: usize,
     /// Written completely.
@@ -69,9 +72,21 @@ impl Upload {
             started: now,
             moved: now,
             was_whole: incoming.is_done(),
+            has_read: false,
             is_done: false,
             is_broken: false,
         }
+    }
+
+    /// Lets the client take the time it wants between two bytes, as far as `timeouts.idle` goes: a conversation, not a
+    /// file.
+    pub fn take_time(&mut self) {
+        self.rate = 0;
+    }
+
+    /// When a byte last came or went; while it is under way.
+    pub fn moved(&self) -> Option<Instant> {
+        (!self.is_done).then_some(self.moved)
     }
 
     /// True when the upstream took not a byte of the message that began it: the first write failed, and a socket that
@@ -130,10 +145,9 @@ impl Upload {
                         self.is_done = true;
                     }
                 },
-                State::Reading => match down.poll_read(cx, &mut self.buffer) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(count)) if count > 0 => self.arrived(core, decoder, surplus)?,
-                    Poll::Ready(_) => {
+                State::Reading => match ready!(self.poll_read(cx, core, down)) {
+                    Ok(count) if count > 0 => self.arrived(core, decoder, surplus)?,
+                    _ => {
                         let fault = Fault::new(Kind::ClientGone, Stage::Forward, "the client left in its body");
                         return Poll::Ready(Err(fault));
                     }
@@ -151,17 +165,31 @@ impl Upload {
             return;
         }
         self.state = State::Reading;
-        let is_long = matches!(self.incoming, Incoming::Length(left) if left > LARGE_BYTES as u64 / 2);
-        if is_long && self.buffer.capacity() < LARGE_BYTES {
-            let buffers = &mut *core.buffers.borrow_mut();
-            let small = std::mem::replace(&mut self.buffer, buffers.large());
-            buffers.give(small);
-        }
         self.buffer.clear();
+    }
+
+    /// Reads the next piece. While none is there no buffer is held: a client may be slow, and have many streams.
+    fn poll_read<I: Io>(
+        &mut self, cx: &mut Context<'_>, core: &Core<I>, down: &mut Wire<I::Stream>,
+    ) -> Poll<io::Result<usize>> {
+        let is_pending = down.poll_readable(cx).is_pending();
+        let is_shared = matches!(down, Wire::Face(_));
+        let is_long = !is_shared && matches!(self.incoming, Incoming::Length(left) if left > LARGE_BYTES as u64 / 2);
+        let wanted = if is_long { LARGE_BYTES } else { STANDARD_BYTES };
+        if is_pending || self.buffer.capacity() < wanted {
+            let buffers = &mut *core.buffers.borrow_mut();
+            buffers.give(std::mem::take(&mut self.buffer));
+            if is_pending {
+                return Poll::Pending;
+            }
+            self.buffer = if is_long { buffers.large() } else { buffers.standard() };
+        }
+        down.poll_read(cx, &mut self.buffer)
     }
 
     fn arrived<I: Io>(&mut self, core: &Core<I>, decoder: &mut Decoder, surplus: &mut Buffer) -> Result<(), Fault> {
         self.moved = core.io.now();
+        self.has_read = true;
         let piece = self
             .incoming
             .take(decoder, &mut self.buffer)

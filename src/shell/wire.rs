@@ -5,17 +5,45 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use super::buffer::Buffer;
+use super::h2::down::face::Face;
+use super::h2::up::{Failure, UpStream};
 use super::io::Stream;
+use super::tls::{TlsStream, Told};
+use crate::proto::head::Version;
 
 /// A stream, downstream or upstream, as exchanges see it.
-pub enum Wire<S> {
+pub enum Wire<S: Stream> {
     /// The bytes of the socket.
     Plain(S),
+    /// A stream of an HTTP/2 connection to an upstream.
+    H2Up(Box<UpStream>),
+    /// One stream of a client's HTTP/2 connection.
+    Face(Box<Face>),
+    /// What TLS protects on it.
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S: Stream> Wire<S> {
+    /// It is one stream of a connection that others use too, and ends with its exchange.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::H2Up(_))
+    }
+
+    /// Why it failed, where more is known than that it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::H2Up(stream) => stream.failure(),
+            Self::Plain(_) | Self::Tls(_) | Self::Face(_) => None,
+        }
+    }
 }
 
 /// Calls the same method of whatever is inside.
@@ -23,8 +51,51 @@ macro_rules! inside {
     ($wire:expr, $stream:ident => $call:expr) => {
         match $wire {
             Wire::Plain($stream) => $call,
+            Wire::H2Up($stream) => $call,
+            Wire::Face($stream) => $call,
+            Wire::Tls($stream) => $call,
         }
     };
+}
+
+impl<S: Stream> Wire<S> {
+    /// The version of what the peer says, whose head said `head`: streams of HTTP/2 say 1.1 in their stead.
+    #[must_use]
+    pub fn version(&self, head: Version) -> Version {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => head,
+            Self::Face(_) | Self::H2Up(_) => Version::Http2,
+        }
+    }
+
+    /// True when the next piece of an answer should be small: what the client does not take is held in memory.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Tls(_) | Self::H2Up(_) => false,
+            Self::Face(face) => face.is_pressed(),
+        }
+    }
+
+    /// What the handshake agreed on, where TLS protects the stream.
+    #[must_use]
+    pub fn told(&self) -> Option<&Rc<Told>> {
+        match self {
+            Self::Plain(_) | Self::H2Up(_) => None,
+            Self::Face(face) => face.told(),
+            Self::Tls(stream) => stream.told(),
+        }
+    }
+
+    /// The scheme of what comes over it (RFC 9110 4.2).
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain(_) | Self::H2Up(_) => "http",
+            Self::Face(face) if face.told().is_none() => "http",
+            Self::Face(_) | Self::Tls(_) => "https",
+        }
+    }
 }
 
 impl<S: Stream> Stream for Wire<S> {
@@ -41,7 +112,11 @@ impl<S: Stream> Stream for Wire<S> {
     }
 
     fn local(&self) -> Option<SocketAddr> {
-        inside!(self, stream => stream.local())
+        match self {
+            Self::Plain(stream) => stream.local(),
+            Self::Tls(stream) => stream.local(),
+            Self::Face(_) | Self::H2Up(_) => None,
+        }
     }
 
     fn is_writing(&self) -> bool {

@@ -113,6 +113,7 @@ async fn work(io: Uring, setup: Setup, driver: String, say: mpsc::Sender<io::Res
 /// `publish` stores the numbers that only the shell knows.
 pub async fn live<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(), publish: impl Fn()) {
     tick(core, doors, release_memory, publish).await;
+    core.dismiss_runners();
     core.serving().borrow_mut().clear();
     core.flush_log();
     core.serving().borrow_mut().publish();
@@ -153,8 +154,9 @@ fn obey<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, note: Note, now: Instant) {
     match note {
         Note::Plan(plan, keyring) => {
             let generation = plan.generation;
-            core.set_keyring(keyring);
             core.adopt(plan);
+            // The old plan's exchanges keep the old one: its ids are theirs.
+            core.set_keyring(keyring);
             core.link.report(Report::Applied(generation));
         }
         Note::Keyring(keyring) => core.set_keyring(keyring),

@@ -131,6 +131,12 @@ faults! {
     NotImplemented = 501 "not-implemented" "The gateway does not implement this", "http_request_denied", Client, Info, grpc 12, closes;
     /// The upstream refused the connection or cannot be reached.
     ConnectRefused = 502 "connection-refused" "The upstream refused the connection", "connection_refused", Upstream, Warn, grpc 14, retryable, trips;
+    /// The upstream's certificate is not good for it.
+    TlsCertificate = 502 "tls-certificate" "The upstream's certificate is not accepted", "tls_certificate_error", Upstream, Error, grpc 14, retryable, trips;
+    /// The upstream refused the TLS handshake with an alert.
+    TlsAlert = 502 "tls-alert" "The upstream refused the TLS handshake", "tls_alert_received", Upstream, Warn, grpc 14, retryable, trips;
+    /// No TLS could be agreed on with the upstream.
+    TlsProtocol = 502 "tls-protocol" "No TLS could be spoken with the upstream", "tls_protocol_error", Upstream, Warn, grpc 14, retryable, trips;
     /// The upstream closed or reset the connection before its answer began.
     UpstreamClosed = 502 "upstream-closed" "The upstream closed the connection", "connection_terminated", Upstream, Warn, grpc 14, retryable, trips;
     /// The upstream's answer breaks the protocol.
@@ -149,6 +155,8 @@ faults! {
     WorkerConnections = 503 "too-many-connections-here" "The gateway has too many connections", "connection_limit_reached", Gateway, Warn, grpc 14, closes;
     /// Connecting took longer than `timeouts.connect`.
     ConnectTimeout = 504 "connect-timeout" "Connecting to the upstream took too long", "connection_timeout", Upstream, Warn, grpc 4, retryable, trips;
+    /// The TLS handshake with the upstream took longer than `limits::TLS_CONNECT_TIME`.
+    TlsTimeout = 504 "tls-timeout" "The TLS handshake with the upstream took too long", "connection_timeout", Upstream, Warn, grpc 4, retryable, trips;
     /// No answer within `timeouts.first_byte`.
     FirstByteTimeout = 504 "first-byte-timeout" "The upstream took too long to answer", "http_response_timeout", Upstream, Warn, grpc 4, trips;
     /// The exchange took longer than `timeouts.request`.

@@ -101,6 +101,89 @@ pub const ACCEPTS_IN_FLIGHT: usize = 4;
 /// The kernel's accept queue of a listener.
 pub const BACKLOG: i32 = 4096;
 
+// ------------------------------------------------------------------------------------------ HTTP/2
+
+/// Streams that a client may have open on one connection (RFC 9113 6.5.2).
+pub const H2_STREAMS: u32 = 128;
+/// What may be received on one stream before it is read.
+pub const H2_STREAM_WINDOW: u32 = 64 * 1024 - 1;
+/// What may be received on one connection before it is read, all streams together.
+pub const H2_CONNECTION_WINDOW: u32 = 256 * 1024;
+/// Answer bytes of one connection that `h2` holds, all streams together. They are held only where the client's windows
+/// allow them, and so until its socket takes them.
+pub const H2_QUEUED_BYTES: usize = 192 * 1024;
+/// Of those, bytes of one stream.
+pub const H2_QUEUED_BYTES_OF_STREAM: usize = 64 * 1024;
+/// Answer bytes of one connection that its streams hold because the client's windows are full. Over it the next piece
+/// of an answer is read into a small buffer: so every stream goes on, and 128 of them hold 160 KiB more.
+pub const H2_WAITING_BYTES: usize = 128 * 1024;
+/// Heads of one connection's requests that are longer than a small buffer; over it more such streams are refused.
+pub const H2_LONG_HEADS_BYTES: usize = 192 * 1024;
+/// Header blocks that are decoded in one turn of a connection: each may be many times what it was on the wire.
+pub const H2_BLOCKS_PER_TURN: u32 = 4;
+/// CONTINUATION frames of one header block.
+pub const H2_CONTINUATIONS: u32 = 8;
+/// Bytes of one header block on the wire.
+pub const H2_BLOCK_BYTES: u32 = 64 * 1024;
+/// The time in which resets and control frames are counted.
+pub const H2_WINDOW_TIME: Duration = Duration::from_secs(10);
+/// Resets of streams in that time, by either side, that no share of the streams opened excuses.
+pub const H2_RESETS: u32 = 100;
+/// Frames in that time that carry no work: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, unknown ones.
+pub const H2_CONTROL_FRAMES: u32 = 1_000;
+/// Such frames that a stream explains.
+pub const H2_CONTROL_FRAMES_PER_STREAM: u32 = 10;
+/// Such frames that a DATA frame of ours explains: two windows grow, and some clients measure with a PING.
+pub const H2_CONTROL_FRAMES_PER_DATA: u32 = 4;
+
+// ------------------------------------------------------------------------------------------ TLS
+
+/// A client's TLS handshake must be over in this time.
+pub const TLS_ACCEPT_TIME: Duration = Duration::from_secs(10);
+/// An upstream's TLS handshake must be over in this time.
+pub const TLS_CONNECT_TIME: Duration = Duration::from_secs(3);
+/// Handshakes of clients in flight on one worker; the oldest gives way to one more. A handshake in flight holds about
+/// 10 KiB.
+pub const TLS_HANDSHAKES: usize = 1024;
+/// Sealed bytes of one connection that wait for its socket: all that a large buffer holds, as sixteen records.
+pub const TLS_FLIGHT_BYTES: usize = 272 * 1024;
+/// Records in a row that carry no data, from one peer; more end the connection.
+pub const TLS_IDLE_RECORDS: u32 = 32;
+/// One handshake message behind the handshake; the longest that means anything is a ticket.
+pub const TLS_MESSAGE_BYTES: usize = 72 * 1024;
+/// Records that one key seals before it is exchanged: half of what AES-GCM allows (RFC 8446 5.5).
+pub const TLS_KEY_RECORDS: u64 = 1 << 23;
+
+// ------------------------------------------------------------------------------------------ HTTP/2 to upstreams
+
+/// Connections to one endpoint of one core; who finds no stream on them waits.
+pub const TRUNKS: usize = 16;
+/// Streams in use on one of them, however many its peer would take: with the windows below this bounds what a
+/// connection holds for clients that do not read.
+pub const TRUNK_STREAMS: usize = 128;
+/// A fresh connection whose peer takes no stream in this time is given up; who waits for it has `timeouts.connect`.
+pub const OPEN_TIME: Duration = Duration::from_secs(2);
+/// What a peer may send on one stream before it is taken: a stalled stream holds no more.
+pub const STREAM_WINDOW: u32 = 128 * 1024;
+/// The same for a connection: all of its streams may stall, and none stalls another.
+pub const TRUNK_WINDOW: u32 = STREAM_WINDOW * TRUNK_STREAMS as u32;
+/// What one stream holds for a peer that does not take it.
+pub const STREAM_SEND_BYTES: usize = 64 * 1024;
+/// Fields of one answer, as HPACK counts them (32 bytes a field beside its text). More resets the stream; what the
+/// listener's `limits.header_bytes` refuse comes before it unless they are raised.
+pub const ANSWER_FIELDS_BYTES: u32 = 128 * 1024;
+/// Streams of one connection whose answers are whole and whose ends have not come.
+pub const TRUNK_REMAINS: usize = 16;
+/// They are reset when their ends do not come in this time.
+pub const REMAIN_TIME: Duration = Duration::from_secs(1);
+/// A connection with streams in use on which nothing was heard for this long is asked with PING whether it lives.
+pub const PING_AFTER: Duration = Duration::from_secs(5);
+/// It must answer within this.
+pub const PING_TIME: Duration = Duration::from_secs(5);
+/// And is not asked again for so long while nothing else comes: gRPC servers end connections that ask more often
+/// than every five minutes.
+pub const PING_AGAIN: Duration = Duration::from_secs(6 * 60);
+
 // ------------------------------------------------------------------------------------------ plan
 
 /// Listeners in one plan.
@@ -141,6 +224,18 @@ pub const WEIGHT_MAX: u64 = 1_000_000;
 pub const SPLIT_MAX: usize = 100;
 /// Longest duration that the configuration may name; "none" is the word for longer.
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+// ------------------------------------------------------------------------------------------ certificates
+
+/// Largest file of certificates, keys or revocation lists.
+pub const CERTIFICATE_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Files of certificates are looked at this often. What changed is read once it stood still from one look to the next,
+/// so that a pair of files is not read between its two writes.
+pub const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
+/// A certificate that ends within this time is warned about.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// TLS sessions kept for one upstream, all its endpoints together, to be resumed.
+pub const UPSTREAM_SESSIONS: usize = 256;
 
 // ------------------------------------------------------------------------------------------ observation
 

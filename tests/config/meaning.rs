@@ -1,10 +1,11 @@
 //! What a good configuration means: names, inheritance, origins, values.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use ringway::plan::template::{Piece, Variable};
-use ringway::plan::{self, Loaded, ValueMatch};
+use ringway::plan::{self, Loaded, Protocol, ProxyProtocol, TlsVersion, UpstreamProtocol, ValueMatch};
 use ringway::words::ids::RouteId;
 
 use super::folder;
@@ -90,6 +91,77 @@ fn each_target_of_a_split_has_its_own_timeouts() {
     assert!(forward.timeouts.iter().all(|timeouts| timeouts.first_byte.as_millis() == 99));
     // Where the targets differ the route as a whole knows no better than its listener; where they agree it does.
     assert_eq!((route.timeouts.connect.as_millis(), route.timeouts.idle.as_secs()), (1_000, 7));
+}
+
+#[test]
+fn tls_protocols_and_upgrades_have_their_defaults_and_paths_begin_at_the_file_that_names_them() {
+    let loaded = edge(
+        r#"
+        [listeners.a]
+        address = "127.0.0.1:1"
+        [listeners.b]
+        address = "127.0.0.1:2"
+        tls = "edge"
+        [listeners.c]
+        address = "127.0.0.1:3"
+        tls = "mutual"
+        protocols = ["http/1.1"]
+        proxy_protocol = "v2"
+        trusted_proxies = ["10.0.0.0/8"]
+        [tls.edge]
+        certificates = [{ cert = "a.pem", key = "/etc/a.key" }]
+        [tls.mutual]
+        certificates = [{ cert = "a.pem", key = "a.key" }]
+        min_version = "1.3"
+        client_ca = "ca.pem"
+        [upstreams.plain]
+        endpoints = ["http://127.0.0.1"]
+        protocol = "h2c"
+        [upstreams.safe]
+        endpoints = ["https://LocalHost", { url = "https://[::1]:9443", weight = 2 }]
+        tls = { ca = "ca.pem", server_name = "Up.Example", cert = "own.pem", key = "own.key" }
+        [routes.all]
+        path = "/*"
+        split = [{ upstream = "plain", weight = 1 }, { upstream = "safe", weight = 1 }]
+        [routes.chat]
+        path = "/chat"
+        upstream = { endpoints = ["https://127.0.0.1"], protocol = "h2" }
+        upgrade = ["websocket", "chat/1"]
+        "#,
+    );
+    let plan = &loaded.plan;
+    let protocols: Vec<&[Protocol]> = plan.listeners.iter().map(|listener| &*listener.protocols).collect();
+    assert_eq!(protocols, [&[Protocol::Http1][..], &[Protocol::H2, Protocol::Http1], &[Protocol::Http1]]);
+    let tls: Vec<Option<usize>> = plan.listeners.iter().map(|listener| listener.tls.map(|id| id.index())).collect();
+    assert_eq!(tls, [None, Some(0), Some(1)]);
+    assert_eq!(plan.listeners[2].proxy_protocol, Some(ProxyProtocol::V2));
+    assert_eq!((plan.tls[0].min_version, plan.tls[1].min_version), (TlsVersion::V12, TlsVersion::V13));
+    assert!(plan.tls[0].clients.is_none() && plan.tls[1].clients.as_ref().is_some_and(|clients| clients.is_required));
+    let [plain, safe, own] = plan.upstreams.as_slice() else { panic!("{:?}", plan.upstreams) };
+    assert_eq!((plain.protocol, &plain.tls), (UpstreamProtocol::H2c, &None));
+    let endpoints: Vec<(String, &str, bool)> = safe
+        .endpoints
+        .iter()
+        .map(|endpoint| (format!("{:?}", endpoint.address), endpoint.authority.as_str(), endpoint.is_tls))
+        .collect();
+    assert_eq!(
+        endpoints,
+        [("Tcp(127.0.0.1:443)".to_owned(), "localhost", true), ("Tcp([::1]:9443)".to_owned(), "[::1]:9443", true)]
+    );
+    let tls = safe.tls.as_ref().unwrap();
+    assert_eq!((tls.server_name.as_deref(), tls.verify), (Some("up.example"), true));
+    assert_eq!(tls.certificate.as_ref().unwrap().key, Path::new("own.key"));
+    let tls = own.tls.as_ref().unwrap();
+    assert_eq!((own.protocol, &tls.ca, tls.verify), (UpstreamProtocol::H2, &None, true));
+    let upgrades: Vec<&[String]> = plan
+        .routes
+        .iter()
+        .map(|route| match &route.action {
+            plan::Action::Forward(forward) => &*forward.upgrade,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(upgrades, [&["websocket".to_owned()][..], &["websocket".to_owned(), "chat/1".to_owned()]]);
 }
 
 #[test]

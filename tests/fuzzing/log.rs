@@ -122,6 +122,7 @@ impl<'b> Texts<'b> {
             version: Version::Http11,
             route: b"orders",
             server: b"ringway",
+            tls: None,
             status: 404,
             bytes_in: 0,
             bytes_out: 512,

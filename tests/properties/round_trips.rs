@@ -157,6 +157,7 @@ fn forwarded(wire: &[u8], head: &AnswerHead) -> Vec<u8> {
         bytes: wire,
         framing: if is_chunked { DownwardFraming::Chunked } else { DownwardFraming::AsAnnounced },
         pseudonym: "gw",
+        via: "1.1",
         date: b"Sun, 06 Nov 1994 08:49:37 GMT",
         id: b"0198",
         connection: Connection::Implied,

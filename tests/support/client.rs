@@ -36,6 +36,11 @@ impl Client {
         Self { wire: Wire::new(Socket::Tcp(stream)), _gateway: None }
     }
 
+    /// Over a connection that is there already.
+    pub fn over(socket: Socket) -> Self {
+        Self { wire: Wire::new(socket), _gateway: None }
+    }
+
     /// Keeps `gateway` running as long as this client is there.
     #[must_use]
     pub fn keeping(self, gateway: Gateway) -> Self {

@@ -10,15 +10,21 @@
 //! there cannot hide itself here. Nothing waits for time to pass: each wait is for a condition, and [`PATIENCE`] only
 //! turns a hang into a failure. Every test runs on epoll too when `RINGWAY_DRIVER=epoll` is in its environment.
 
+pub mod authority;
 pub mod client;
 pub mod gateway;
+pub mod h2_client;
+pub mod h2_origin;
+pub mod handshake;
 pub mod origin;
 pub mod process;
+pub mod tls;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use authority::{Authority, Pair};
 pub use client::Client;
 pub use gateway::Gateway;
 pub use origin::{Origin, Reply};

@@ -10,7 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use rustls::{ServerConfig, ServerConnection};
+
 use super::Watched;
+use super::tls::Tls;
 use super::wire::{Broken, Fields, Framing, Socket, Wire};
 
 /// A server on a port of its own (or a Unix socket).
@@ -74,10 +77,39 @@ impl Origin {
 
     /// Runs `script` once for each connection; the connection closes when it returns.
     pub fn playing(script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::playing_on((Ipv4Addr::LOCALHOST, 0).into(), script)
+    }
+
+    /// As [`Origin::playing`], at a certain address.
+    pub fn playing_on(address: SocketAddr, script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let accept = move || listener.accept().map(|(stream, _)| Socket::Tcp(stream));
         Self::start(format!("http://{address}"), Some(address), accept, script)
+    }
+
+    /// As [`Origin::playing`], over TLS.
+    pub fn secure(config: ServerConfig, script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let config = Arc::new(config);
+        let accept = move || {
+            let stream = listener.accept()?.0;
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("a good configuration");
+            Ok(Socket::Tls(Box::new(Tls::over(connection, stream))))
+        };
+        Self::start(format!("https://{address}"), Some(address), accept, script)
+    }
+
+    /// As [`Origin::answering`], over TLS.
+    pub fn answering_securely(
+        config: ServerConfig, script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::secure(config, move |connection| {
+            while let Ok(request) = connection.request() {
+                connection.send(script(&request).bytes(&request));
+            }
+        })
     }
 
     /// As [`Origin::answering`] on a Unix socket at `path`.

@@ -8,6 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use super::PATIENCE;
+use super::tls::Tls;
 
 /// One connection and what was received on it but not yet understood.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// To a Unix socket.
     Unix(UnixStream),
+    /// TLS over a TCP port.
+    Tls(Box<Tls>),
 }
 
 /// Why no message could be read.
@@ -87,6 +90,8 @@ impl Wire {
                 stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
             }
             Socket::Unix(stream) => stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero"),
+            // Set before its handshake.
+            Socket::Tls(_) => {}
         }
         Self { socket, received: Vec::new() }
     }
@@ -96,6 +101,7 @@ impl Wire {
         match &mut self.socket {
             Socket::Tcp(stream) => stream.write_all(bytes),
             Socket::Unix(stream) => stream.write_all(bytes),
+            Socket::Tls(tls) => tls.write_all(bytes),
         }
     }
 
@@ -109,13 +115,16 @@ impl Wire {
         match &self.socket {
             Socket::Tcp(stream) => stream.shutdown(how),
             Socket::Unix(stream) => stream.shutdown(how),
+            Socket::Tls(tls) => tls.socket().shutdown(how),
         }
     }
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        if let Socket::Tcp(stream) = self.socket {
-            socket2::Socket::from(stream).set_linger(Some(std::time::Duration::ZERO)).expect("a TCP socket lingers");
+        match self.socket {
+            Socket::Tcp(stream) => linger_not(&stream),
+            Socket::Tls(tls) => linger_not(tls.socket()),
+            Socket::Unix(_) => {}
         }
     }
 
@@ -123,7 +132,16 @@ impl Wire {
     pub fn tcp(&self) -> &TcpStream {
         match &self.socket {
             Socket::Tcp(stream) => stream,
+            Socket::Tls(tls) => tls.socket(),
             Socket::Unix(_) => panic!("this connection is a Unix socket"),
+        }
+    }
+
+    /// The TLS connection under it.
+    pub fn tls(&mut self) -> &mut Tls {
+        match &mut self.socket {
+            Socket::Tls(tls) => tls,
+            Socket::Tcp(_) | Socket::Unix(_) => panic!("this connection is plain text"),
         }
     }
 
@@ -239,6 +257,7 @@ impl Wire {
         let read = match &mut self.socket {
             Socket::Tcp(stream) => stream.read(&mut piece),
             Socket::Unix(stream) => stream.read(&mut piece),
+            Socket::Tls(tls) => tls.read(&mut piece),
         };
         let is_fresh = self.received.is_empty();
         match read {
@@ -317,6 +336,11 @@ pub fn field(line: &str) -> Result<(String, String)> {
         return Err(malformed(format!("field value {value:?}")));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Closing will reset.
+fn linger_not(stream: &TcpStream) {
+    socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)).expect("a TCP socket lingers");
 }
 
 fn malformed(what: impl Into<String>) -> Broken {

@@ -137,9 +137,10 @@ class Traffic(unittest.TestCase):
         )
         self.assertEqual((wrk.requests, wrk.p999_us, wrk.errors), (5, 3, {"any": 2}))
         ours = RingwayLoad("ringway-load").outcome(
-            '{"requests":7,"seconds":2.0,"errors":{"late":1},"latency_us":{"p50":1,"p99":2,"p999":3,"max":4}}'
+            '{"requests":7,"seconds":2.0,"errors":{"late":1},"latency_us":{"p50":1,"p99":2,"p999":3,"max":4},'
+            '"handshakes":{"full":5,"resumed":6}}'
         )
-        self.assertEqual((ours.requests, ours.max_us, ours.errors), (7, 4, {"late": 1}))
+        self.assertEqual((ours.requests, ours.max_us, ours.full_handshakes, ours.errors), (7, 4, 5, {"late": 1}))
         for generator in (Wrk(), RingwayLoad("ringway-load")):
             with self.assertRaisesRegex(Failure, "did not report"):
                 generator.outcome("nothing of use")

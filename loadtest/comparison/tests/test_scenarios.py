@@ -4,7 +4,7 @@ import unittest
 
 from comparison.app import SCENARIOS
 from comparison.figures import Failure
-from comparison.scenarios import Layout, parse, read_all
+from comparison.scenarios import H2, H2C, HTTP1, PLAIN, Layout, Protocols, parse, read_all
 from comparison.tests.samples import TEXT, scenario
 
 SOUND = TEXT.format(name="sample", kind="cpu", more="")
@@ -25,16 +25,27 @@ class Scenarios(unittest.TestCase):
             "latency",
             "2-workers",
             "idle-10k",
+            "tls",
+            "tls-full",
+            "tls-resumed",
+            "h2",
+            "h2c",
+            "grpc",
+            "idle-tls",
         ]
         self.assertEqual(list(found), names)
         self.assertEqual(len(found["headers"].headers), 10)
         self.assertEqual(found["1k-routes"].routes, 1000)
         self.assertFalse(found["close"].keep_alive)
+        self.assertEqual(found["h2"].protocols, Protocols(True, H2, HTTP1))
+        self.assertEqual(found["grpc"].protocols, Protocols(False, H2, H2C))
+        self.assertTrue(found["tls-resumed"].resume)
 
     def test_what_is_not_said_has_its_default(self) -> None:
         plain = scenario()
         self.assertEqual((plain.method, plain.keep_alive, plain.routes, plain.rate), ("GET", True, 0, 0))
         self.assertEqual(plain.layouts, (Layout(1, 1),))
+        self.assertEqual((plain.protocols, plain.streams, plain.resume, plain.grpc), (PLAIN, 1, False, False))
 
     def test_mistakes_are_refused_with_their_place(self) -> None:
         mistakes = {
@@ -48,6 +59,13 @@ class Scenarios(unittest.TestCase):
             'layouts = ["0"]\n[request]': "layouts must be",
             'layouts = ["3"]\n[request]': "multiple of the cores",
             "sweep = [5, 4]\n[request]": "rising rates",
+            'protocol = "h3"\n[request]': "protocol must be http/1.1 or h2",
+            'upstream = "h2"\n[request]': "upstream must be http/1.1 or h2c",
+            "streams = 5\n[request]": "only HTTP/2 has streams",
+            "tls = true\nresume = true\n[request]": "only sessions of TLS resume",
+            'protocol = "h2"\nkeep_alive = false\n[request]': "a scenario of HTTP/2 keeps",
+            'protocol = "h2"\nupstream = "h2c"\n[request]': "gRPC is a POST",
+            "[request]\ngrpc = true": "gRPC is a POST",
             "[request]\nbody_bytes = -1": "body_bytes must be from 0",
             "[request": "sample: ",
         }

@@ -14,11 +14,11 @@ use std::time::Duration;
 use super::tally::Failure;
 use super::worker::Worker;
 use crate::answer::Answer;
+use crate::carrier::Carrier;
 use crate::clock::Nanos;
-use crate::socket::Socket;
 
 /// After a failed connect. A server that is away refuses at once, and asking it in a loop would measure nothing.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
+pub(super) const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
 
 /// A request that is over.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ pub(super) struct Finished {
 /// One connection of the load.
 #[derive(Default)]
 pub(super) struct Connection {
-    socket: RefCell<Option<Rc<Socket>>>,
+    carrier: RefCell<Option<Rc<Carrier>>>,
     /// The connection stands: requests may be sent.
     is_open: Cell<bool>,
     /// When the request on it was due.
@@ -43,6 +43,8 @@ pub(super) struct Connection {
     is_cut: Cell<bool>,
     /// Bytes of the request that are still to be sent, from its end.
     unsent: Cell<usize>,
+    /// All of it is under TLS, and some of that is to be sent.
+    is_unflushed: Cell<bool>,
     /// Bytes received since the request began.
     received: Cell<u64>,
     answer: RefCell<Answer>,
@@ -66,6 +68,7 @@ impl Connection {
         self.deadline.set(None);
         self.is_cut.set(false);
         self.unsent.set(0);
+        self.is_unflushed.set(false);
         Finished { due: self.due.take().expect("only a request that began ends"), received: self.received.take() }
     }
 
@@ -74,11 +77,18 @@ impl Connection {
         if !self.is_open.get() {
             return Ok(());
         }
-        let socket = self.socket.borrow();
-        let socket = socket.as_ref().expect("an open connection has a socket");
-        while self.unsent.get() > 0 {
-            match socket.send(&request[request.len() - self.unsent.get()..]) {
-                Ok(count) => self.unsent.set(self.unsent.get() - count),
+        let carrier = self.carrier.borrow();
+        let carrier = carrier.as_ref().expect("an open connection has a socket");
+        while self.has_unsent() {
+            let sent = match self.unsent.get() {
+                0 => carrier.flush_now().map(|()| 0),
+                unsent => carrier.send(&request[request.len() - unsent..]),
+            };
+            match sent {
+                Ok(count) => {
+                    self.unsent.set(self.unsent.get() - count);
+                    self.is_unflushed.set(carrier.has_unsent());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ring();
                     return Ok(());
@@ -91,17 +101,24 @@ impl Connection {
         Ok(())
     }
 
+    /// Something of the request is to be sent.
+    fn has_unsent(&self) -> bool {
+        self.unsent.get() > 0 || self.is_unflushed.get()
+    }
+
     /// Closes the socket, if any.
     pub(super) fn close(&self) {
         self.is_open.set(false);
-        self.socket.take();
+        self.carrier.take();
         self.answer.borrow_mut().reset();
     }
 
     /// Ends the socket under a request that takes too long.
     pub(super) fn cut_if_overdue(&self, now: Nanos) {
         if self.deadline.get().is_some_and(|deadline| deadline <= now) && !self.is_cut.replace(true) {
+            // A lane of HTTP/2 has no socket of its own to see it by.
             self.shut();
+            self.ring();
         }
     }
 
@@ -112,7 +129,7 @@ impl Connection {
     }
 
     fn shut(&self) {
-        self.socket.borrow().iter().for_each(|socket| socket.shut());
+        self.carrier.borrow().iter().for_each(|carrier| carrier.socket().shut());
     }
 
     /// Wakes the task.
@@ -124,7 +141,22 @@ impl Connection {
         if self.is_cut.get() { Failure::Timeout } else { failure }
     }
 
-    fn remember(&self, waker: &Waker) {
+    /// The request on it takes too long.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.get()
+    }
+
+    /// So many more bytes came for the request on it.
+    pub(super) fn received(&self, count: u64) {
+        self.received.set(self.received.get() + count);
+    }
+
+    /// The task goes on by itself: nobody is to wake it.
+    pub(super) fn forget(&self) {
+        self.bell.take();
+    }
+
+    pub(super) fn remember(&self, waker: &Waker) {
         let mut bell = self.bell.borrow_mut();
         if !bell.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *bell = Some(waker.clone());
@@ -136,13 +168,13 @@ impl Connection {
 pub(super) async fn serve(worker: Rc<Worker>, connection: Rc<Connection>) {
     worker.next(&connection, worker.now());
     while !worker.is_over() {
-        let socket = connection.socket.borrow().clone();
-        match socket {
-            Some(socket) => {
-                wait(&worker, &connection, &socket).await;
+        let carrier = connection.carrier.borrow().clone();
+        match carrier {
+            Some(carrier) => {
+                wait(&worker, &connection, &carrier).await;
                 // Who gives it requests may have found it broken.
                 if connection.is_open.get() && !worker.is_over() {
-                    pump(&worker, &connection, &socket);
+                    pump(&worker, &connection, &carrier);
                 }
             }
             None if connection.due.get().is_some() => open(&worker, &connection).await,
@@ -154,22 +186,23 @@ pub(super) async fn serve(worker: Rc<Worker>, connection: Rc<Connection>) {
 
 /// Connects ahead of the load: `true` when that worked. A failure is not counted; the first request will meet it again.
 pub(super) async fn prepare(worker: &Worker, connection: &Connection) -> bool {
-    let is_open = connect(worker, connection).await.is_ok();
+    let is_open = match connect(worker, connection).await {
+        Ok(carrier) => carrier.flush().await.is_ok(),
+        Err(_) => false,
+    };
     if !is_open {
         connection.close();
     }
     is_open
 }
 
-async fn connect(worker: &Worker, connection: &Connection) -> io::Result<()> {
-    let (socket, is_connected) = Socket::connect(worker.task.target.address)?;
-    let socket = Rc::new(socket);
-    connection.socket.replace(Some(Rc::clone(&socket)));
-    if !is_connected {
-        socket.connected().await?;
-    }
+async fn connect(worker: &Worker, connection: &Connection) -> io::Result<Rc<Carrier>> {
+    let target = &worker.task.target;
+    let held = |carrier: &Rc<Carrier>| drop(connection.carrier.replace(Some(Rc::clone(carrier))));
+    let carrier = Carrier::connect(target.address, target.tls.as_ref(), held).await?;
+    worker.tally.borrow_mut().shook(carrier.is_resumed());
     connection.is_open.set(true);
-    Ok(())
+    Ok(carrier)
 }
 
 /// Opens the socket for the request that waits, and sends it.
@@ -178,7 +211,7 @@ async fn open(worker: &Worker, connection: &Rc<Connection>) {
     if worker.is_over() {
         return;
     }
-    if let Err(failure) = opened.and_then(|()| connection.send(&worker.task.target.request)) {
+    if let Err(failure) = opened.and_then(|_| connection.send(&worker.task.target.request)) {
         connection.close();
         if failure == Failure::Connect {
             monoio::time::sleep(PAUSE_AFTER_REFUSAL).await;
@@ -188,7 +221,7 @@ async fn open(worker: &Worker, connection: &Rc<Connection>) {
 }
 
 /// Waits, without a socket, for a request.
-async fn rung(worker: &Worker, connection: &Connection) {
+pub(super) async fn rung(worker: &Worker, connection: &Connection) {
     poll_fn(|cx| {
         connection.remember(cx.waker());
         if connection.due.get().is_some() || worker.is_over() { Poll::Ready(()) } else { Poll::Pending }
@@ -197,13 +230,13 @@ async fn rung(worker: &Worker, connection: &Connection) {
 }
 
 /// Waits until the socket can be read, or written if something is unsent, or is no longer the connection's.
-async fn wait(worker: &Worker, connection: &Connection, socket: &Rc<Socket>) {
-    let was_unsent = connection.unsent.get() > 0;
-    let mut readable = pin!(socket.readable());
-    let mut writable = pin!(socket.writable());
+async fn wait(worker: &Worker, connection: &Connection, carrier: &Carrier) {
+    let was_unsent = connection.has_unsent();
+    let mut readable = pin!(carrier.socket().readable());
+    let mut writable = pin!(carrier.socket().writable());
     poll_fn(|cx| {
         connection.remember(cx.waker());
-        let is_unsent = connection.unsent.get() > 0;
+        let is_unsent = connection.has_unsent();
         let is_changed = is_unsent != was_unsent || !connection.is_open.get() || worker.is_over();
         // What is wrong with the connection shows when it is read.
         if is_changed || readable.as_mut().poll(cx).is_ready() {
@@ -215,8 +248,8 @@ async fn wait(worker: &Worker, connection: &Connection, socket: &Rc<Socket>) {
 }
 
 /// Sends and receives what goes now.
-fn pump(worker: &Worker, connection: &Rc<Connection>, socket: &Rc<Socket>) {
-    if connection.unsent.get() > 0
+fn pump(worker: &Worker, connection: &Rc<Connection>, carrier: &Carrier) {
+    if connection.has_unsent()
         && let Err(failure) = connection.send(&worker.task.target.request)
     {
         connection.close();
@@ -226,10 +259,10 @@ fn pump(worker: &Worker, connection: &Rc<Connection>, socket: &Rc<Socket>) {
     // As long as the socket has as much as there is room for.
     loop {
         let room = scratch.len();
-        match socket.receive(&mut scratch) {
+        match carrier.receive(&mut scratch) {
             Ok(0) => return lost(worker, connection, None),
             Ok(count) => {
-                connection.received.set(connection.received.get() + count as u64);
+                connection.received(count as u64);
                 let is_more = receive(worker, connection, &scratch[..count]);
                 if !is_more || count < room {
                     return;
@@ -252,7 +285,7 @@ fn receive(worker: &Worker, connection: &Rc<Connection>, bytes: &[u8]) -> bool {
     match read {
         Ok(None) => return true,
         // An answer before the whole request is out: the rest of it would be taken for the next one.
-        Ok(Some(answer)) if connection.unsent.get() > 0 => {
+        Ok(Some(answer)) if connection.has_unsent() => {
             connection.close();
             worker.answered(connection, answer, worker.now());
         }
@@ -283,6 +316,7 @@ fn lost(worker: &Worker, connection: &Rc<Connection>, error: Option<&io::Error>)
     }
 }
 
-fn is_end(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+pub(super) fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof)
 }

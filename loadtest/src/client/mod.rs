@@ -4,6 +4,7 @@ mod connection;
 mod pace;
 mod progress;
 pub mod report;
+mod streams;
 pub mod tally;
 mod thread;
 mod worker;
@@ -128,6 +129,7 @@ fn task(run: &Run, target: &Target, clock: Clock, index: usize) -> Task {
         clock,
         target: target.clone(),
         connections: share(run.connections as u64) as usize,
+        streams: run.streams,
         requests: run.requests.map(share),
         schedule: run.rate.map(|rate| Schedule::new(run.arrivals, rate, index, run.threads)),
         is_new_each: run.new_connections,

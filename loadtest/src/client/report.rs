@@ -29,6 +29,8 @@ pub struct Results {
     pub errors: BTreeMap<&'static str, u64>,
     /// Bytes received for all of them, heads included.
     pub bytes_read: u64,
+    /// Handshakes of TLS, those before the measuring among them.
+    pub handshakes: Handshakes,
     /// Right answers a second.
     pub requests_per_second: f64,
     /// How long right answers took, in microseconds.
@@ -39,6 +41,14 @@ pub struct Results {
     pub cpu_us: u64,
     /// Connections.
     pub connections: usize,
+}
+
+/// Handshakes of TLS.
+#[derive(Serialize, Debug)]
+#[expect(missing_docs, reason = "they are called what they are")]
+pub struct Handshakes {
+    pub full: u64,
+    pub resumed: u64,
 }
 
 /// A distribution, in microseconds.
@@ -76,6 +86,7 @@ impl Results {
             requests,
             errors: Failure::ALL.iter().map(|kind| (kind.name(), total.errors[*kind as usize])).collect(),
             bytes_read: total.bytes_read,
+            handshakes: Handshakes { full: total.handshakes[0], resumed: total.handshakes[1] },
             requests_per_second: requests as f64 / span.as_secs_f64().max(1e-9),
             latency_us: Latency::of(&total.latency),
             send_late_us,

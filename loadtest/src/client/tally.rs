@@ -28,13 +28,15 @@ pub enum Failure {
     Length,
     /// What came was no answer.
     Parse,
+    /// The answer to a gRPC call did not end with the status of success.
+    Trailers,
     /// Open loop: due, but no connection became free for it in time.
     Late,
 }
 
 impl Failure {
     /// Every kind, in the order of the results.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
         Self::Write,
         Self::Read,
@@ -43,6 +45,7 @@ impl Failure {
         Self::Status,
         Self::Length,
         Self::Parse,
+        Self::Trailers,
         Self::Late,
     ];
 
@@ -58,6 +61,7 @@ impl Failure {
             Self::Status => "status",
             Self::Length => "length",
             Self::Parse => "parse",
+            Self::Trailers => "trailers",
             Self::Late => "late",
         }
     }
@@ -74,13 +78,22 @@ pub struct Tally {
     pub errors: [u64; Failure::ALL.len()],
     /// Bytes received, heads included.
     pub bytes_read: u64,
+    /// Handshakes of TLS that were full, and that resumed a session: in the warm-up as well.
+    pub handshakes: [u64; 2],
     /// When the last request ended.
     pub last: Nanos,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { latency: histogram(), send_late: histogram(), errors: Default::default(), bytes_read: 0, last: 0 }
+        Self {
+            latency: histogram(),
+            send_late: histogram(),
+            errors: Default::default(),
+            bytes_read: 0,
+            handshakes: [0; 2],
+            last: 0,
+        }
     }
 }
 
@@ -97,6 +110,11 @@ impl Tally {
         self.last = now;
     }
 
+    /// Adds a handshake, if there was one.
+    pub fn shook(&mut self, is_resumed: Option<bool>) {
+        is_resumed.into_iter().for_each(|is_resumed| self.handshakes[usize::from(is_resumed)] += 1);
+    }
+
     /// Requests that failed, of any kind.
     #[must_use]
     pub fn failures(&self) -> u64 {
@@ -108,6 +126,7 @@ impl Tally {
         self.latency.add(&other.latency).expect("both have the same bounds");
         self.send_late.add(&other.send_late).expect("both have the same bounds");
         self.errors.iter_mut().zip(other.errors).for_each(|(mine, more)| *mine += more);
+        self.handshakes.iter_mut().zip(other.handshakes).for_each(|(mine, more)| *mine += more);
         self.bytes_read += other.bytes_read;
         self.last = self.last.max(other.last);
     }
@@ -136,8 +155,12 @@ mod tests {
         other.done(3_000, 6);
         other.failed(Failure::Connect, 4);
         other.bytes_read = 10;
+        one.shook(Some(true));
+        other.shook(Some(false));
+        other.shook(None);
         one.merge(&other);
         assert_eq!((one.latency.len(), one.latency.max(), one.failures(), one.bytes_read), (2, 3_001, 2, 10));
-        assert_eq!((one.errors[0], one.errors[8], one.last), (1, 1, 7));
+        assert_eq!(one.handshakes, [1, 1]);
+        assert_eq!((one.errors[0], one.errors[9], one.last), (1, 1, 7));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::connection::{prepare, serve};
 use super::pace::pace;
+use super::streams;
 use super::tally::Tally;
 use super::worker::{Task, Times, Worker};
 use crate::clock::{MILLISECOND, Nanos, SECOND};
@@ -51,9 +52,18 @@ async fn load(task: Task, start: mpsc::Receiver<Times>, tell: mpsc::Sender<Repor
     let Ok(times) = start.recv() else { return };
     std::thread::sleep(Duration::from_nanos(times.start.saturating_sub(worker.now())));
     worker.times.set(times);
-    let connections = worker.connections.iter();
-    let mut tasks: Vec<_> =
-        connections.map(|connection| monoio::spawn(serve(Rc::clone(&worker), Rc::clone(connection)))).collect();
+    let mut tasks: Vec<_> = match worker.links.as_slice() {
+        [] => {
+            let connections = worker.connections.iter();
+            connections.map(|connection| monoio::spawn(serve(Rc::clone(&worker), Rc::clone(connection)))).collect()
+        }
+        links => {
+            // Lane by lane, so that the first requests already take all connections.
+            let lanes = worker.connections.iter().zip(links.iter().cycle());
+            let serve = |(lane, link)| streams::serve(Rc::clone(&worker), Rc::clone(lane), Rc::clone(link));
+            lanes.map(|lane| monoio::spawn(serve(lane))).collect()
+        }
+    };
     if worker.task.schedule.is_some() {
         tasks.push(monoio::spawn(pace(Rc::clone(&worker))));
     }
@@ -62,10 +72,21 @@ async fn load(task: Task, start: mpsc::Receiver<Times>, tell: mpsc::Sender<Repor
     for task in tasks {
         task.await;
     }
+    for link in &worker.links {
+        link.end().await;
+    }
     tell.send(Report::Over).ok();
 }
 
 async fn connect_all(worker: &Rc<Worker>) {
+    for link in &worker.links {
+        // What fails here, the first request will meet again.
+        let opening = monoio::time::timeout(CONNECT_PATIENCE, link.open(worker));
+        opening.await.ok();
+    }
+    if !worker.links.is_empty() {
+        return;
+    }
     for batch in worker.connections.chunks(CONNECTING_MAX) {
         let begun = batch.iter().map(|connection| {
             let (worker, connection) = (Rc::clone(worker), Rc::clone(connection));

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::connection::Connection;
+use super::streams::Link;
 use super::tally::{Failure, Tally};
 use crate::answer::Complete;
 use crate::clock::{Clock, Nanos};
@@ -24,6 +25,8 @@ pub(super) struct Task {
     pub(super) target: Target,
     /// Its connections.
     pub(super) connections: usize,
+    /// Requests at a time on each.
+    pub(super) streams: usize,
     /// Requests to send, when that is what bounds the run.
     pub(super) requests: Option<u64>,
     /// When they are due, in an open loop.
@@ -47,7 +50,9 @@ pub(super) struct Times {
 pub(super) struct Worker {
     pub(super) task: Task,
     pub(super) times: Cell<Times>,
+    /// One for each request at a time; over HTTP/2 these are lanes, and the connections are in `links`.
     pub(super) connections: Vec<Rc<Connection>>,
+    pub(super) links: Vec<Rc<Link>>,
     pub(super) tally: RefCell<Tally>,
     pub(super) scratch: RefCell<Vec<u8>>,
     /// Requests that may still be begun.
@@ -68,7 +73,8 @@ impl Worker {
     pub(super) fn new(task: Task) -> Self {
         Self {
             times: Cell::default(),
-            connections: (0..task.connections).map(|_| Rc::default()).collect(),
+            connections: (0..task.connections * task.streams).map(|_| Rc::default()).collect(),
+            links: (0..task.connections).filter(|_| task.target.call.is_some()).map(|_| Rc::default()).collect(),
             tally: RefCell::default(),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
             tickets: Cell::new(task.requests.unwrap_or(u64::MAX)),

@@ -15,6 +15,8 @@ use monoio_http::h1::codec::decoder::{
 };
 
 use super::page::{self, PIECE_BYTES, Page, Pages};
+use super::streams;
+use crate::carrier::Carrier;
 use crate::socket::Socket;
 
 /// Bytes received at a time, by all connections of a thread in turn.
@@ -45,6 +47,13 @@ impl Default for Shared {
 /// Serves a connection until its peer ends it, asks for its end, or sends what is no request.
 pub(super) async fn serve(shared: Rc<Shared>, socket: Socket) {
     let mut exchanges = Exchanges { shared, socket, received: BytesMut::new() };
+    // Whoever speaks HTTP/2 says so before anything else, and all at once.
+    if exchanges.receive().await.is_err() {
+        return;
+    }
+    if exchanges.received.starts_with(streams::PREFACE) {
+        return streams::serve(Carrier::plain(exchanges.socket), &exchanges.received).await;
+    }
     while let Ok(true) = exchanges.next().await {}
 }
 

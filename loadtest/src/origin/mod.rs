@@ -2,11 +2,13 @@
 //!
 //! `/bytes/N` answers N bytes, `/headers/N` 100 bytes with N more fields, `/stall/MS` 100 bytes after that many
 //! milliseconds, `/echo` the request's body; a POST anywhere else reads its body and answers 100 bytes, and so does
-//! everything else. It speaks to gateways under test and to nobody else: requests are decoded by monoio-http, which trusts
+//! everything else. `/grpc/N` answers a gRPC message of N bytes, and over HTTP/2, which it understands by prior knowledge,
+//! the trailers of a call that went well. It speaks to gateways under test and to nobody else: requests are decoded by monoio-http, which trusts
 //! its peer.
 
 mod exchange;
 mod page;
+mod streams;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

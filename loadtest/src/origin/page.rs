@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use http::Method;
 
-/// The answer to what asks for nothing in particular.
-const SMALL_BYTES: u64 = 100;
 /// Up to here head and body lie together and leave in one send.
 const WHOLE_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of a longer body go out in pieces of this.
 pub(super) const PIECE_BYTES: usize = 256 * 1024;
 /// Answers that are kept ready; one more is made anew each time.
 const READY_MAX: usize = 64;
+/// gRPC's own limit, unless both sides say otherwise.
+const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// More fields than any peer takes.
 const FIELDS_MAX: u64 = 10_000;
 
@@ -25,6 +25,8 @@ pub(super) enum Page {
     Headers(u64),
     /// A small answer after so many milliseconds.
     Stall(u64),
+    /// A gRPC message of so many bytes; over HTTP/2 with the status of success behind it.
+    Grpc(u64),
     /// The request's body.
     Echo,
 }
@@ -39,16 +41,20 @@ pub(super) struct Answer {
 }
 
 impl Page {
+    /// The answer to what asks for nothing in particular.
+    pub(super) const SMALL_BYTES: u64 = 100;
+
     /// The page at `path` for a request by `method`. What asks for too much or for no number gets the small answer.
     pub(super) fn at(path: &str, method: &Method) -> Self {
         let (name, number) = path[path.len().min(1)..].split_once('/').unwrap_or((&path[path.len().min(1)..], ""));
         match (name, number.parse()) {
             ("echo", _) => Self::Echo,
-            _ if *method == Method::POST => Self::Bytes(SMALL_BYTES),
+            ("grpc", Ok(count)) => Self::Grpc(u64::min(count, MESSAGE_BYTES_MAX)),
+            _ if *method == Method::POST => Self::Bytes(Self::SMALL_BYTES),
             ("bytes", Ok(count)) => Self::Bytes(count),
             ("headers", Ok(count)) => Self::Headers(u64::min(count, FIELDS_MAX)),
             ("stall", Ok(millis)) => Self::Stall(millis),
-            _ => Self::Bytes(SMALL_BYTES),
+            _ => Self::Bytes(Self::SMALL_BYTES),
         }
     }
 }
@@ -76,9 +82,9 @@ impl Pages {
 
 fn make(page: Page, is_head_only: bool) -> Answer {
     let (bytes, fields) = match page {
-        Page::Bytes(bytes) => (bytes, 0),
-        Page::Headers(fields) => (SMALL_BYTES, fields),
-        Page::Stall(_) | Page::Echo => (SMALL_BYTES, 0),
+        Page::Bytes(bytes) | Page::Grpc(bytes) => (bytes, 0),
+        Page::Headers(fields) => (Page::SMALL_BYTES, fields),
+        Page::Stall(_) | Page::Echo => (Page::SMALL_BYTES, 0),
     };
     let mut front = head(bytes, fields);
     let rest = if is_head_only { 0 } else { bytes };
@@ -114,6 +120,7 @@ mod tests {
             ("/headers/99999999", Page::Headers(FIELDS_MAX)),
             ("/stall/200", Page::Stall(200)),
             ("/echo", Page::Echo),
+            ("/grpc/70", Page::Grpc(70)),
             ("/", Page::Bytes(100)),
             ("", Page::Bytes(100)),
             ("*", Page::Bytes(100)),

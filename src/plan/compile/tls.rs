@@ -76,8 +76,12 @@ fn clients(id: TlsId, raw: &RawTls, files: &mut Files, desk: &mut Desk<'_>) -> O
 
 /// How TLS is spoken to the upstream `id`, whose endpoints are `https`.
 pub fn upstream(
-    id: UpstreamId, raw: Option<&At<RawUpstreamTls>>, files: &mut Files, desk: &mut Desk<'_>,
+    id: UpstreamId, place: Place, raw: Option<&At<RawUpstreamTls>>, files: &mut Files, desk: &mut Desk<'_>,
 ) -> UpstreamTls {
+    if raw.is_none_or(|raw| raw.value.ca.is_none()) {
+        // The system's roots: if there are none, that is said of the upstream.
+        files.list.push((FileOf::Ca(id), place));
+    }
     let Some(raw) = raw.map(|raw| &raw.value) else {
         return UpstreamTls { ca: None, server_name: None, certificate: None, verify: true };
     };

@@ -59,7 +59,7 @@ impl Upstreams {
         let idle = raw.idle_connections.map_or(IDLE_CONNECTIONS, |count| count.value.0);
         let is_tls = speaks_tls(raw, desk);
         check_protocol(raw, is_tls, desk);
-        let tls = is_tls.then(|| tls::upstream(id, raw.tls.as_ref(), &mut self.files, desk));
+        let tls = is_tls.then(|| tls::upstream(id, place, raw.tls.as_ref(), &mut self.files, desk));
         let endpoints = self.endpoints(raw, place, desk);
         self.list.push(Upstream {
             name,

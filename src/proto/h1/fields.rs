@@ -58,7 +58,7 @@ pub(super) fn collect(
     for line in lines.iter().filter(|line| line.known != Known::Other) {
         facts.note(line.known, line.value, buffer)?;
     }
-    if facts.nominations > 0 {
+    if facts.nominates() {
         mark_nominated(buffer, lines);
     }
     Ok(facts)
@@ -79,8 +79,13 @@ pub(super) fn span_in(buffer: &[u8], part: &[u8]) -> Span {
 }
 
 impl Facts {
+    /// True when `Connection` nominates a field.
+    pub(super) const fn nominates(&self) -> bool {
+        self.nominations > 0
+    }
+
     #[inline]
-    fn note(&mut self, known: Known, span: Span, buffer: &[u8]) -> Result<(), Fault> {
+    pub(super) fn note(&mut self, known: Known, span: Span, buffer: &[u8]) -> Result<(), Fault> {
         let value = span.of(buffer);
         match known {
             Known::Host => {
@@ -154,7 +159,7 @@ impl ConnectionOption {
 
 /// RFC 9110 7.6.1: an intermediary removes every field that `Connection` names. Guarded fields stay: see
 /// [`Known::is_guarded`]. The cost is bounded by `CONNECTION_OPTIONS` times the lines.
-fn mark_nominated(buffer: &[u8], lines: &mut [Line]) {
+pub(super) fn mark_nominated(buffer: &[u8], lines: &mut [Line]) {
     for index in 0..lines.len() {
         if lines[index].known != Known::Connection {
             continue;

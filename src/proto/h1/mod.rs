@@ -6,4 +6,5 @@ mod fields;
 mod framing;
 pub mod parse;
 mod scan;
+mod swift;
 mod target;

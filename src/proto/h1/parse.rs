@@ -14,9 +14,10 @@ use memchr::memchr;
 use super::fields::{self, Facts, is_token_byte, span_in};
 use super::framing::Declared;
 use super::scan;
+use super::swift::{self, RequestLine, Swift};
 use super::target::{Target, check_request_line};
 use crate::proto::authority;
-use crate::proto::head::{AnswerBody, AnswerHead, Method, RequestBody, RequestHead, Span, Version};
+use crate::proto::head::{AnswerBody, AnswerHead, Line, Method, RequestBody, RequestHead, Span, Version};
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::{HEADERS_MAX, METHOD_BYTES};
 
@@ -58,6 +59,11 @@ pub fn request(buffer: &[u8], seen: usize, limits: &HeadLimits, head: &mut Reque
         check_early(window, start, seen, limits)?;
         return Ok(Progress::Partial);
     }
+    if let Some((line, Swift { end, facts })) = swift::request(window, start, limits.lines, &mut head.lines) {
+        head.bytes = end;
+        judge_request(window, &line, limits, head, |_| Ok(facts))?;
+        return Ok(Progress::Complete);
+    }
     let progress = if limits.lines <= USUAL_LINES {
         read_request::<USUAL_LINES>(window, start, limits, head)?
     } else {
@@ -89,6 +95,11 @@ pub fn answer(
     if seen > 0 && !is_full && !scan::has_end(window, 0, seen).map_err(bad_answer)? {
         return Ok(Progress::Partial);
     }
+    if let Some((status, version, Swift { end, facts })) = swift::answer(window, limits.lines, &mut head.lines) {
+        (head.status, head.version, head.bytes) = (status, version, end);
+        judge_answer(window, &facts, to_head, head)?;
+        return Ok(Progress::Complete);
+    }
     let progress = if limits.lines <= USUAL_LINES {
         read_answer::<USUAL_LINES>(window, limits, to_head, head)?
     } else {
@@ -115,7 +126,10 @@ fn read_request<const LINES: usize>(
     match parsed.parse_with_uninit_headers(&window[start..], &mut headers[..limits.lines.min(LINES)]) {
         Ok(httparse::Status::Complete(length)) => {
             head.bytes = start + length;
-            judge_request(window, &parsed, limits, head)?;
+            let end = head.bytes;
+            judge_request(window, &request_line(window, &parsed), limits, head, |lines| {
+                fields::collect(window, end, parsed.headers, lines)
+            })?;
             Ok(Progress::Complete)
         }
         Ok(httparse::Status::Partial) => Ok(Progress::Partial),
@@ -123,12 +137,21 @@ fn read_request<const LINES: usize>(
     }
 }
 
-/// Fills `head` from what httparse found, or finds what it does not look for. `head.bytes` is set.
+fn request_line(buffer: &[u8], parsed: &httparse::Request<'_, '_>) -> RequestLine {
+    RequestLine {
+        method: span_in(buffer, parsed.method.unwrap_or_default().as_bytes()),
+        target: span_in(buffer, parsed.path.unwrap_or_default().as_bytes()),
+        version: version(parsed.version),
+    }
+}
+
+/// Fills `head` from what was read, or finds what the readers do not look for. `head.bytes` is set; `collect` gives the
+/// facts of the lines, and the lines with them.
 fn judge_request(
-    buffer: &[u8], parsed: &httparse::Request<'_, '_>, limits: &HeadLimits, head: &mut RequestHead,
+    buffer: &[u8], line: &RequestLine, limits: &HeadLimits, head: &mut RequestHead,
+    collect: impl FnOnce(&mut Vec<Line>) -> Result<Facts, Fault>,
 ) -> Result<(), Fault> {
-    let method = parsed.method.unwrap_or_default().as_bytes();
-    let target = parsed.path.unwrap_or_default().as_bytes();
+    let (method, target) = (line.method.of(buffer), line.target.of(buffer));
     if method.len() > METHOD_BYTES {
         return Err(request_fault(Kind::NotImplemented, "the method is too long"));
     }
@@ -136,16 +159,16 @@ fn judge_request(
         return Err(request_fault(Kind::TargetTooLong, "the target is over limits.target_bytes"));
     }
     head.method = Method::of(method);
-    head.method_span = span_in(buffer, method);
-    head.version = version(parsed.version);
+    head.method_span = line.method;
+    head.version = line.version;
     if head.method == Method::Connect {
         return Err(request_fault(Kind::NotImplemented, "CONNECT"));
     }
-    let target = Target::of(buffer, span_in(buffer, target), head.method)?;
+    let target = Target::of(buffer, line.target, head.method)?;
     head.form = target.form;
     head.path = target.path;
     head.query = target.query;
-    let facts = fields::collect(buffer, head.bytes, parsed.headers, &mut head.lines)?;
+    let facts = collect(&mut head.lines)?;
     head.host = host(buffer, &facts, target.authority, head.version)?;
     judge_semantics(buffer, &facts, head)
 }
@@ -226,7 +249,14 @@ fn read_answer<const LINES: usize>(
     match config.parse_response_with_uninit_headers(&mut parsed, window, lines) {
         Ok(httparse::Status::Complete(length)) => {
             head.bytes = length;
-            judge_answer(window, &parsed, to_head, head)?;
+            head.status = parsed.code.unwrap_or_default();
+            if !(100..=599).contains(&head.status) {
+                // RFC 9110 15: values outside are invalid.
+                return Err(bad_answer("the status is not from 100 to 599"));
+            }
+            head.version = version(parsed.version);
+            let facts = fields::collect(window, length, parsed.headers, &mut head.lines).map_err(of_answer)?;
+            judge_answer(window, &facts, to_head, head)?;
             Ok(Progress::Complete)
         }
         Ok(httparse::Status::Partial) => Ok(Progress::Partial),
@@ -234,23 +264,14 @@ fn read_answer<const LINES: usize>(
     }
 }
 
-/// Fills `head` from what httparse found, or finds what it does not look for. `head.bytes` is set.
-fn judge_answer(
-    buffer: &[u8], parsed: &httparse::Response<'_, '_>, to_head: bool, head: &mut AnswerHead,
-) -> Result<(), Fault> {
-    head.status = parsed.code.unwrap_or_default();
-    if !(100..=599).contains(&head.status) {
-        // RFC 9110 15: values outside are invalid.
-        return Err(bad_answer("the status is not from 100 to 599"));
-    }
-    head.version = version(parsed.version);
-    let facts = fields::collect(buffer, head.bytes, parsed.headers, &mut head.lines).map_err(of_answer)?;
+/// Fills the rest of `head` from the `facts` of its lines. Status, version, lines and `head.bytes` are set.
+fn judge_answer(buffer: &[u8], facts: &Facts, to_head: bool, head: &mut AnswerHead) -> Result<(), Fault> {
     head.reason = reason(head);
-    let declared = Declared::of(&facts, head.version, buffer).map_err(of_answer)?;
+    let declared = Declared::of(facts, head.version, buffer).map_err(of_answer)?;
     head.body = declared.of_answer(head.status, to_head).map_err(of_answer)?;
     head.length = declared.length();
     let ends_open = head.status != 101 && head.body != AnswerBody::UntilClose;
-    head.is_persistent = ends_open && is_persistent(&facts, head.version);
+    head.is_persistent = ends_open && is_persistent(facts, head.version);
     Ok(())
 }
 
@@ -305,6 +326,23 @@ const fn bad_answer(detail: &'static str) -> Fault {
 /// The rules are the same for both directions; in an answer the upstream is to blame.
 const fn of_answer(fault: Fault) -> Fault {
     bad_answer(fault.detail)
+}
+
+/// What the reader over httparse makes of a head, for the comparison with the swift one.
+#[cfg(test)]
+pub(super) mod unhurried {
+    use super::*;
+
+    pub(crate) fn request(window: &[u8], limits: &HeadLimits) -> Result<(Progress, RequestHead), Fault> {
+        let mut head = RequestHead::default();
+        let start = scan::skip_blank_lines(window).map_err(bad_request)?;
+        read_request::<USUAL_LINES>(window, start, limits, &mut head).map(|progress| (progress, head))
+    }
+
+    pub(crate) fn answer(window: &[u8], limits: &HeadLimits) -> Result<(Progress, AnswerHead), Fault> {
+        let mut head = AnswerHead::default();
+        read_answer::<USUAL_LINES>(window, limits, false, &mut head).map(|progress| (progress, head))
+    }
 }
 
 #[cfg(test)]

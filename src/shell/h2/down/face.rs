@@ -1,0 +1,563 @@
+//! A client's HTTP/2 stream, as its exchange sees it: HTTP/1.1 bytes both ways.
+//!
+//! Reading gives the request's body in the framing that its head announced, and then the end of the stream when the
+//! client resets it. Writing takes heads and bodies as an exchange sends them and hands them to `h2` as the client's
+//! windows allow. An answer that is not finished is reset, never ended.
+
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+
+use super::answer;
+use super::purse::{Piece, Purse};
+use super::request::Intake;
+use crate::proto::h1::chunked::Decoder;
+use crate::proto::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
+use crate::proto::h1::parse::{self, HeadLimits, Progress};
+use crate::proto::head::{AnswerBody, AnswerHead};
+use crate::shell::buffer::Buffer;
+use crate::shell::buffers::SMALL_BYTES;
+use crate::shell::tls::Told;
+use crate::words::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
+
+/// One stream of a client's connection. It is used for one after the other.
+pub struct Face {
+    purse: Rc<Purse>,
+    /// What the handshake of the connection agreed on.
+    told: Option<Rc<Told>>,
+    request: Request,
+    answer: Answer,
+    /// The request was HEAD: its answer has no body, whatever it announces.
+    to_head: bool,
+    /// The client reset the stream, or its connection is gone.
+    is_gone: bool,
+    /// Our direction is over, and nothing more of the request is wanted.
+    is_shut: bool,
+    progress: u64,
+    /// What the request's head counts for in the purse.
+    long_head: usize,
+    /// It counts as a stream of its purse.
+    is_live: bool,
+    head: AnswerHead,
+    chunks: Decoder,
+}
+
+/// The request's body.
+struct Request {
+    stream: Option<RecvStream>,
+    intake: Intake,
+    /// Came and is not given on yet.
+    data: Bytes,
+    /// Framing that is to be given on before `data`.
+    due: Vec<u8>,
+    /// How much of `due` was.
+    due_at: usize,
+    /// Within a chunk.
+    is_in_chunk: bool,
+    /// All of it came.
+    is_over: bool,
+}
+
+/// The answer.
+struct Answer {
+    place: Place,
+    framing: Framing,
+    /// Payload that the exchange has sent and `h2` has not taken.
+    held: Buffer,
+    /// A message of the exchange is in `held`, or was, and its last effect is to come.
+    is_writing: bool,
+    /// `held` ends the answer.
+    is_last: bool,
+    /// What `held` counts for in the purse.
+    counted: usize,
+}
+
+/// How far the answer is.
+enum Place {
+    /// No stream is here.
+    Away,
+    /// The final head is to come.
+    Head(SendResponse<Piece>),
+    /// The body is to come.
+    Body(SendStream<Piece>),
+    /// `h2` has all of it. While a handle is there, the stream is not reset.
+    Over(#[expect(dead_code, reason = "held until the exchange is over")] SendStream<Piece>),
+}
+
+/// How an exchange delimits the body that it sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Length(u64),
+    Chunks,
+    Tunnel,
+}
+
+/// What an exchange writes was read from an upstream within its limits; these only keep the parser's arithmetic.
+const LIMITS: HeadLimits =
+    HeadLimits { bytes: 2 * HEADER_BYTES_MAX as usize, lines: 2 * HEADERS_MAX as usize, target_bytes: 0 };
+
+impl Face {
+    /// A face without a stream, for connections that hold by `purse`.
+    #[must_use]
+    pub fn new(purse: Rc<Purse>) -> Self {
+        Self {
+            purse,
+            told: None,
+            request: Request {
+                stream: None,
+                intake: Intake::Nothing,
+                data: Bytes::new(),
+                due: Vec::new(),
+                due_at: 0,
+                is_in_chunk: false,
+                is_over: true,
+            },
+            answer: Answer {
+                place: Place::Away,
+                framing: Framing::Length(0),
+                held: Buffer::default(),
+                is_writing: false,
+                is_last: false,
+                counted: 0,
+            },
+            to_head: false,
+            is_gone: false,
+            is_shut: false,
+            progress: 0,
+            long_head: 0,
+            is_live: false,
+            head: AnswerHead::default(),
+            chunks: Decoder::default(),
+        }
+    }
+
+    /// Begins with a stream whose request's head was written elsewhere, in a buffer that `purse` counts as `long_head`.
+    /// [`Face::end`] came before.
+    pub fn begin(
+        &mut self, purse: &Rc<Purse>, (stream, respond): (RecvStream, SendResponse<Piece>), intake: Intake,
+        to_head: bool, long_head: usize,
+    ) {
+        self.purse = Rc::clone(purse);
+        self.purse.begin();
+        self.is_live = true;
+        self.long_head = long_head;
+        let request = &mut self.request;
+        request.is_over = intake == Intake::Nothing;
+        request.intake = intake;
+        request.stream = Some(stream);
+        self.answer.place = Place::Head(respond);
+        self.to_head = to_head;
+    }
+
+    /// Ends with its stream: one that was not answered completely is reset; one whose request was not read completely
+    /// is reset without an error behind its answer, by `h2` itself (RFC 9113 8.1).
+    pub fn end(&mut self) {
+        let reason = Reason::INTERNAL_ERROR;
+        match std::mem::replace(&mut self.answer.place, Place::Away) {
+            Place::Head(mut respond) => respond.send_reset(reason),
+            Place::Body(mut stream) => stream.send_reset(reason),
+            Place::Over(_) | Place::Away => {}
+        }
+        self.purse.pool.borrow_mut().give(std::mem::take(&mut self.answer.held));
+        self.purse.wait(&mut self.answer.counted, 0);
+        self.purse.give_long_head(std::mem::take(&mut self.long_head));
+        if std::mem::take(&mut self.is_live) {
+            self.purse.end();
+        }
+        (self.answer.is_writing, self.answer.is_last) = (false, false);
+        let request = &mut self.request;
+        self.told = None;
+        request.stream = None;
+        request.data = Bytes::new();
+        request.due.clear();
+        (request.due_at, request.is_in_chunk, request.is_over) = (0, false, true);
+        (self.is_gone, self.is_shut, self.progress) = (false, false, 0);
+    }
+
+    /// What the handshake of its connection agreed on, where TLS protects it.
+    #[must_use]
+    pub const fn told(&self) -> Option<&Rc<Told>> {
+        self.told.as_ref()
+    }
+
+    /// Says what the handshake of its connection agreed on.
+    pub fn tell(&mut self, told: Option<Rc<Told>>) {
+        self.told = told;
+    }
+
+    /// True when the streams of the connection hold so much that the next piece of an answer should be small.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        self.purse.is_pressed()
+    }
+
+    /// As [`crate::shell::io::Stream::poll_readable`].
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.is_gone || self.is_shut || self.request.has_bytes() {
+                return Poll::Ready(());
+            }
+            if self.request.is_over {
+                if self.request.intake == Intake::Tunnel {
+                    return Poll::Ready(());
+                }
+                ready!(self.poll_reset(cx));
+                self.is_gone = true;
+                return Poll::Ready(());
+            }
+            if ready!(self.request.poll_more(cx)).is_err() {
+                self.is_gone = true;
+            }
+        }
+    }
+
+    /// Ready when the client has reset the stream, or lost its connection.
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.answer.place {
+            Place::Head(respond) => respond.poll_reset(cx).map(|_| ()),
+            Place::Body(stream) => stream.poll_reset(cx).map(|_| ()),
+            Place::Away | Place::Over(_) => Poll::Pending,
+        }
+    }
+
+    /// As [`crate::shell::io::Stream::poll_read`].
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
+        ready!(self.poll_readable(cx));
+        Poll::Ready(self.read(into))
+    }
+
+    /// As [`crate::shell::io::Stream::try_read`].
+    pub fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize> {
+        if self.is_gone || self.is_shut || self.request.has_bytes() {
+            return self.read(into);
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn read(&mut self, into: &mut Buffer) -> io::Result<usize> {
+        if self.is_gone {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if self.is_shut {
+            return Ok(0);
+        }
+        let count = self.request.give(into);
+        self.progress += count as u64;
+        Ok(count)
+    }
+
+    /// True while a message of the exchange is not taken by `h2`.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.answer.is_writing
+    }
+
+    /// As [`crate::shell::io::Stream::poll_write`].
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut Buffer) -> Poll<io::Result<()>> {
+        if !self.answer.is_writing {
+            if from.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.answer.held = std::mem::take(from);
+            self.take()?;
+        }
+        match self.poll_give(cx) {
+            Poll::Pending => {
+                self.wait();
+                Poll::Pending
+            }
+            Poll::Ready(given) => {
+                self.purse.wait(&mut self.answer.counted, 0);
+                *from = std::mem::take(&mut self.answer.held);
+                from.clear();
+                self.answer.is_writing = false;
+                Poll::Ready(given)
+            }
+        }
+    }
+
+    /// As [`crate::shell::io::Stream::poll_write_bytes`]: a long body of known length.
+    pub fn poll_write_bytes(&mut self, cx: &mut Context<'_>, from: &mut Bytes) -> Poll<io::Result<()>> {
+        while !from.is_empty() {
+            let count = ready!(self.poll_room(cx, from.len()))?;
+            let piece = self.purse.shared(from, count);
+            let Framing::Length(left) = &mut self.answer.framing else { return Poll::Ready(Err(broken())) };
+            *left = left.checked_sub(count as u64).ok_or_else(broken)?;
+            let is_last = *left == 0;
+            self.send(piece, is_last)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Bytes that went either way since the last call.
+    pub fn take_progress(&mut self) -> u64 {
+        std::mem::take(&mut self.progress)
+    }
+
+    /// Ends our direction: of a tunnel really, of an answer only what is read.
+    pub fn shut_write(&mut self) {
+        if self.answer.framing == Framing::Tunnel && matches!(self.answer.place, Place::Body(_)) {
+            let ended = self.end_stream();
+            self.is_gone |= ended.is_err();
+        } else {
+            self.is_shut = true;
+        }
+    }
+
+    /// Resets the stream.
+    pub fn abort(&mut self) {
+        match &mut self.answer.place {
+            Place::Head(respond) => respond.send_reset(Reason::INTERNAL_ERROR),
+            Place::Body(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
+            Place::Away | Place::Over(_) => {}
+        }
+        self.is_gone = true;
+    }
+
+    /// Reads what `held` begins with: a head, or a part of the body.
+    fn take(&mut self) -> io::Result<()> {
+        self.answer.is_writing = true;
+        self.answer.is_last = false;
+        if matches!(self.answer.place, Place::Head(_)) {
+            return self.take_head();
+        }
+        self.take_body()
+    }
+
+    fn take_head(&mut self) -> io::Result<()> {
+        let bytes = self.answer.held.data();
+        let read = parse::answer(bytes, 0, &LIMITS, self.to_head, &mut self.head);
+        if read != Ok(Progress::Complete) {
+            return Err(broken());
+        }
+        let response = answer::response(bytes, &self.head).map_err(|_| broken())?;
+        self.progress += self.head.bytes as u64;
+        self.answer.held.consume(self.head.bytes);
+        let Place::Head(respond) = &mut self.answer.place else { return Err(broken()) };
+        if self.head.status < 200 && self.head.status != SWITCHING {
+            return respond.send_informational(response).map_err(gone);
+        }
+        let mut is_last = false;
+        self.answer.framing = match self.head.body {
+            _ if self.head.status == SWITCHING && self.request.intake == Intake::Tunnel => Framing::Tunnel,
+            AnswerBody::None if self.head.status != SWITCHING => {
+                is_last = true;
+                Framing::Length(0)
+            }
+            AnswerBody::Length(length) => Framing::Length(length),
+            // A head that is all there is ends the stream itself: gRPC takes it for trailers then.
+            AnswerBody::Chunked if self.answer.held.data() == BODY_END => {
+                is_last = true;
+                self.answer.held.clear();
+                Framing::Length(0)
+            }
+            AnswerBody::Chunked => {
+                self.chunks.reset();
+                Framing::Chunks
+            }
+            // An exchange of HTTP/1.1 tells its end in another way.
+            AnswerBody::None | AnswerBody::UntilClose => return Err(broken()),
+        };
+        let stream = respond.send_response(response, is_last).map_err(gone)?;
+        self.answer.place = if is_last { Place::Over(stream) } else { Place::Body(stream) };
+        // A tunnel that was not opened carries no body that its exchange would read.
+        if self.request.intake == Intake::Tunnel && self.answer.framing != Framing::Tunnel {
+            self.request.intake = Intake::Nothing;
+            self.request.is_over = true;
+        }
+        self.take_body()
+    }
+
+    /// Strips what `held` has of the framing.
+    fn take_body(&mut self) -> io::Result<()> {
+        let held = &mut self.answer.held;
+        match &mut self.answer.framing {
+            Framing::Tunnel => {}
+            Framing::Length(left) => {
+                *left = left.checked_sub(held.len() as u64).ok_or_else(broken)?;
+                self.answer.is_last = *left == 0;
+            }
+            Framing::Chunks => {
+                let decoded = self.chunks.decode(held.data_mut()).map_err(|_| broken())?;
+                if decoded.consumed < held.len() {
+                    return Err(broken());
+                }
+                held.truncate(decoded.payload);
+                self.answer.is_last = decoded.is_done;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands `held` to `h2`, as far as the client's windows and the purse allow.
+    fn poll_give(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.answer.held.is_empty() {
+            let length = self.answer.held.len();
+            let count = ready!(self.poll_room(cx, length))?;
+            let piece = self.purse.piece(&mut self.answer.held, count);
+            let is_end = count == length && self.answer.is_last && !self.has_trailers();
+            self.send(piece, is_end)?;
+        }
+        if self.answer.is_last && matches!(self.answer.place, Place::Body(_)) {
+            self.end_stream()?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn has_trailers(&self) -> bool {
+        self.answer.framing == Framing::Chunks && !self.chunks.trailers.is_empty()
+    }
+
+    /// How much of `wanted` bytes may be sent now, at least one.
+    fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        let Place::Body(stream) = &mut self.answer.place else { return Poll::Ready(Err(broken())) };
+        let room = ready!(self.purse.poll_room(cx));
+        stream.reserve_capacity(wanted);
+        let mut capacity = stream.capacity();
+        if capacity == 0 {
+            capacity = match ready!(stream.poll_capacity(cx)) {
+                Some(Ok(capacity)) => capacity,
+                Some(Err(error)) => return Poll::Ready(Err(gone(error))),
+                None => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            };
+        }
+        Poll::Ready(Ok(wanted.min(capacity).min(room)))
+    }
+
+    fn send(&mut self, piece: Piece, is_last: bool) -> io::Result<()> {
+        let Place::Body(stream) = &mut self.answer.place else { return Err(broken()) };
+        self.progress += piece.remaining() as u64;
+        stream.send_data(piece, is_last).map_err(gone)?;
+        if is_last {
+            self.is_over();
+        }
+        Ok(())
+    }
+
+    /// Ends the stream, with trailers if there are any.
+    fn end_stream(&mut self) -> io::Result<()> {
+        let trailers = self.has_trailers().then(|| answer::trailers(&self.chunks.trailers));
+        let Place::Body(stream) = &mut self.answer.place else { return Err(broken()) };
+        match trailers {
+            Some(trailers) => stream.send_trailers(trailers.map_err(|_| broken())?).map_err(gone)?,
+            None => stream.send_data(self.purse.shared(&mut Bytes::new(), 0), true).map_err(gone)?,
+        }
+        self.is_over();
+        Ok(())
+    }
+
+    fn is_over(&mut self) {
+        if let Place::Body(stream) = std::mem::replace(&mut self.answer.place, Place::Away) {
+            self.answer.place = Place::Over(stream);
+        }
+    }
+
+    /// Counts what is held while the client's windows are full, in no larger buffer than it needs.
+    fn wait(&mut self) {
+        let held = &mut self.answer.held;
+        if held.len() <= SMALL_BYTES && held.capacity() > SMALL_BYTES {
+            let pool = &mut *self.purse.pool.borrow_mut();
+            let mut small = pool.small();
+            let fits = small.append(held.data());
+            debug_assert!(fits, "it was measured before");
+            pool.give(std::mem::replace(held, small));
+        }
+        let capacity = held.capacity();
+        self.purse.wait(&mut self.answer.counted, capacity);
+    }
+}
+
+impl Drop for Face {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Request {
+    fn has_bytes(&self) -> bool {
+        self.due_at < self.due.len() || !self.data.is_empty()
+    }
+
+    /// Waits for DATA, trailers or the end, and frames what came. Whether anything is to be read is asked again.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        let Some(stream) = &mut self.stream else {
+            self.is_over = true;
+            return Poll::Ready(Ok(()));
+        };
+        match ready!(stream.poll_data(cx)) {
+            Some(data) => {
+                self.data = data?;
+                if self.intake == Intake::Chunks && !self.data.is_empty() {
+                    let mut room = [0; CHUNK_HEADER_BYTES];
+                    self.owe(&[chunk_header(self.data.len() as u64, &mut room)]);
+                    self.is_in_chunk = true;
+                }
+            }
+            None => {
+                let trailers = ready!(stream.poll_trailers(cx))?;
+                self.is_over = true;
+                if self.intake == Intake::Chunks {
+                    self.owe(&[LAST_CHUNK]);
+                    // With a length there is no place for them in HTTP/1.1; RFC 9110 6.5.2 lets them be dropped.
+                    for (name, value) in trailers.iter().flatten() {
+                        self.owe(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+                    }
+                    self.owe(&[b"\r\n"]);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn owe(&mut self, parts: &[&[u8]]) {
+        if self.due_at == self.due.len() {
+            self.due.clear();
+            self.due_at = 0;
+        }
+        parts.iter().for_each(|part| self.due.extend_from_slice(part));
+    }
+
+    /// Moves into `into` what has room there.
+    fn give(&mut self, into: &mut Buffer) -> usize {
+        let before = into.len();
+        while into.room() > 0 && self.has_bytes() {
+            if self.due_at < self.due.len() {
+                let count = put(into, &self.due[self.due_at..]);
+                self.due_at += count;
+                continue;
+            }
+            let count = put(into, &self.data);
+            self.data.advance(count);
+            if let Some(stream) = &mut self.stream {
+                // A stream that was reset meanwhile has no window any more.
+                stream.flow_control().release_capacity(count).ok();
+            }
+            if self.data.is_empty() && std::mem::take(&mut self.is_in_chunk) {
+                self.owe(&[CHUNK_END]);
+            }
+        }
+        into.len() - before
+    }
+}
+
+fn put(into: &mut Buffer, bytes: &[u8]) -> usize {
+    let count = bytes.len().min(into.room());
+    into.free_mut()[..count].copy_from_slice(&bytes[..count]);
+    into.commit(count);
+    count
+}
+
+/// The exchange wrote what no answer is. It does not happen; if it did, the stream would be reset.
+fn broken() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+fn gone(_: h2::Error) -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
+}
+
+const SWITCHING: u16 = 101;
