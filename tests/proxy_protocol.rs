@@ -1,10 +1,16 @@
 //! The PROXY protocol: a proxy in front of the gateway says whose connection it is, and the gateway says it to upstreams.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+
+use ringway::policy::names::CertificateNames;
+use rustls::version::TLS13;
 
 use super::support::client::Answer;
 use super::support::origin::Connection;
 use super::support::process::Directory;
+use super::support::tls::{Authority, Bare, Tls, keyring};
+use super::support::wire::Socket;
 use super::support::{Client, Gateway, Origin, Reply, eventually};
 
 /// Where tests connect from.
@@ -329,4 +335,66 @@ fn what_came_in_by_a_header_goes_out_by_one() {
     client.send("PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n");
     let told = client.get("/").text().to_owned();
     assert_eq!(told, format!("1 PROXY TCP4 192.0.2.7 127.0.0.1 4711 {}", gateway.address().port()));
+}
+
+#[test]
+fn tls_begins_behind_the_header_on_either_side() {
+    let authority = Authority::new("test");
+    for version in ["v1", "v2"] {
+        let origin = Origin::answering_securely(authority.server(&["inside.example"], &[]), |request| {
+            Reply::text(request.field("x-forwarded-for").unwrap_or("nobody"))
+        });
+        let config = format!(
+            "[listeners.web]\naddress = \"127.0.0.1:1\"\ntls = \"edge\"\nprotocols = [\"http/1.1\"]\n\
+             proxy_protocol = \"{version}\"\ntrusted_proxies = [\"{HERE}\"]\n\
+             [tls.edge]\ncertificates = [{{ cert = \"a.pem\", key = \"a.key\" }}]\n\
+             [routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
+             [upstreams.origin]\nendpoints = [\"{}\"]\ntls = {{ server_name = \"inside.example\" }}\n",
+            origin.endpoint()
+        );
+        let server = (authority.server(&["a.example"], &["http/1.1"]), CertificateNames::new([["a.example"]]));
+        let gateway = Bare::start(&config, keyring(Some(server), Some(authority.client(&[&TLS13]))));
+        let name = "a.example".to_owned().try_into().unwrap();
+        let mut hello = rustls::ClientConnection::new(authority.client(&[&TLS13]).into(), name).unwrap();
+        // The header and the ClientHello in one packet.
+        let mut first = match version {
+            "v1" => b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n".to_vec(),
+            _ => v2("192.0.2.7:4711", "198.51.100.1:443"),
+        };
+        hello.write_tls(&mut first).unwrap();
+        let mut socket = std::net::TcpStream::connect(gateway.address).unwrap();
+        socket.write_all(&first).unwrap();
+        let mut client = Client::over(Socket::Tls(Box::new(Tls::over(hello, socket))));
+        assert_eq!(client.ask("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n").text(), "192.0.2.7", "{version}");
+    }
+}
+
+#[test]
+fn tls_to_an_upstream_begins_behind_the_header() {
+    let authority = Authority::new("test");
+    let config = std::sync::Arc::new(authority.server(&["inside.example"], &[]));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let origin = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut header = [0; 28];
+        socket.read_exact(&mut header).unwrap();
+        assert_eq!(&header[..16], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c");
+        let mut tls = Tls::over(rustls::ServerConnection::new(config).unwrap(), socket);
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            tls.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").unwrap();
+    });
+    let config = format!(
+        "[listeners.web]\naddress = \"127.0.0.1:1\"\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
+         [upstreams.origin]\nendpoints = [\"https://{address}\"]\nproxy_protocol = \"v2\"\n\
+         tls = {{ server_name = \"inside.example\" }}\n"
+    );
+    let gateway = Bare::start(&config, keyring(None, Some(authority.client(&[&TLS13]))));
+    assert_eq!(Client::connect(gateway.address).get("/").text(), "ok");
+    origin.join().unwrap();
 }

@@ -102,17 +102,20 @@ fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: S
         return welcome_proxy(core, stream, id, peer, version, open);
     }
     let Some(wire) = greeting::wire(core, stream, id) else {
-        return Row::add(&core.link.row.refused, 1);
+        Row::add(&core.link.row.refused, 1);
+        return;
     };
     match Downstream::open(core, wire, id, peer) {
         Ok(downstream) => core.io.spawn(Serve::new(downstream)),
-        Err((stream, kind)) => {
-            Row::add(&core.link.row.refused, 1);
-            // Nothing can be said before a handshake, and that is dearer than what is refused here.
-            if matches!(stream, Wire::Plain(_)) {
-                core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
-            }
-        }
+        Err((stream, kind)) => refuse(core, stream, kind, open),
+    }
+}
+
+fn refuse<I: Io>(core: &Rc<Core<I>>, stream: Wire<I::Stream>, kind: Kind, open: &Open) {
+    Row::add(&core.link.row.refused, 1);
+    // Nothing can be said before a handshake, and that is dearer than what is refused here.
+    if matches!(stream, Wire::Plain(_)) {
+        core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
     }
 }
 
@@ -125,10 +128,10 @@ fn welcome_proxy<I: Io>(
     }
     match Reserved::take(core, id) {
         Ok(reserved) => core.io.spawn(introduce(reserved, stream, id, peer, version, Open::new(&open.0))),
-        Err(kind) => {
-            Row::add(&core.link.row.refused, 1);
-            core.io.spawn(turn_away(Rc::clone(core), Wire::Plain(stream), kind, Open::new(&open.0)));
-        }
+        Err(kind) => match greeting::wire(core, stream, id) {
+            Some(wire) => refuse(core, wire, kind, open),
+            None => Row::add(&core.link.row.refused, 1),
+        },
     }
 }
 
@@ -145,13 +148,7 @@ async fn introduce<I: Io>(
     };
     match reserved.seat(client) {
         Ok(seat) => core.io.spawn(Serve::new(Downstream::seated(&core, wire, id, client, seat))),
-        Err(kind) => {
-            Row::add(&core.link.row.refused, 1);
-            // Nothing can be said before a handshake.
-            if matches!(wire, Wire::Plain(_)) {
-                turn_away(core, wire, kind, open).await;
-            }
-        }
+        Err(kind) => refuse(&core, wire, kind, &open),
     }
 }
 

@@ -81,18 +81,6 @@ struct Connections {
 }
 
 impl Connections {
-    fn take(&mut self) -> Seat {
-        Seat(self.free.pop().unwrap_or_else(|| {
-            self.wakers.push(None);
-            u32::try_from(self.wakers.len() - 1).expect("descriptors and streams are fewer than 2^32")
-        }))
-    }
-
-    fn give(&mut self, seat: Seat) {
-        self.wakers[seat.0 as usize] = None;
-        self.free.push(seat.0);
-    }
-
     fn check_room(&self, listener: ListenerId, most: u64) -> Result<(), Kind> {
         if self.by_listener[listener.index()] >= most { Err(Kind::WorkerConnections) } else { Ok(()) }
     }
@@ -104,6 +92,18 @@ impl Connections {
         }
         *of_address += 1;
         Ok(())
+    }
+
+    fn take(&mut self) -> Seat {
+        Seat(self.free.pop().unwrap_or_else(|| {
+            self.wakers.push(None);
+            u32::try_from(self.wakers.len() - 1).expect("descriptors and streams are fewer than 2^32")
+        }))
+    }
+
+    fn give(&mut self, seat: Seat) {
+        self.wakers[seat.0 as usize] = None;
+        self.free.push(seat.0);
     }
 }
 

@@ -194,8 +194,7 @@ fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice, is_fresh
     if is_fresh {
         return None;
     }
-    let whose = introduction::whose(story, choice);
-    let stream = serving.check_out(choice, whose, down.core.io.now())?;
+    let stream = serving.check_out(choice, introduction::whose(story, choice), down.core.io.now())?;
     Some(Up::new(stream, choice, true))
 }
 
