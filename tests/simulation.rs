@@ -13,6 +13,7 @@ mod origin;
 mod play;
 mod scenario;
 mod tags;
+mod tunnel;
 
 use std::time::Duration;
 

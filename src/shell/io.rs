@@ -68,6 +68,11 @@ pub trait Stream: 'static {
     /// [`io::ErrorKind::WouldBlock`] when nothing is there.
     fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize>;
 
+    /// The address that the peer connected to, as far as the stream knows.
+    fn local(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// True while a write is in flight.
     fn is_writing(&self) -> bool;
 

@@ -21,6 +21,7 @@ impl Scenario {
             settings,
             clients: Vec::new(),
             asks: Vec::new(),
+            tunnels: Vec::new(),
             reloads: Vec::new(),
             drain_at: None,
             is_stormy,
@@ -33,6 +34,9 @@ impl Scenario {
         }
         scenario.reloads = (0..*random.pick(&[0, 0, 1, 3])).map(|_| millis(&mut random, (0, 400))).collect();
         scenario.drain_at = random.chance(400).then(|| millis(&mut random, (1, 400)));
+        if seed.is_multiple_of(TUNNELS_EVERY) {
+            scenario.add_tunnels(seed);
+        }
         scenario
     }
 
@@ -52,6 +56,7 @@ impl Scenario {
         scenario.settings = scenario.settings.with_timeouts(Duration::from_secs(4));
         (scenario.cores, scenario.is_stormy, scenario.reloads) = (1, false, Vec::new());
         (scenario.clients, scenario.asks, scenario.drain_at) = (Vec::new(), Vec::new(), Some(drain_at));
+        scenario.tunnels.clear();
         scenario.add_visit(&mut random, 0);
         let visit = &mut scenario.clients[0];
         (visit.is_pipelined, visit.pace, visit.asks) = (true, Pace::Prompt, (0..4).collect());
@@ -236,6 +241,9 @@ fn size(random: &mut Random, room: u64) -> u64 {
 fn millis(random: &mut Random, range: (u64, u64)) -> Duration {
     Duration::from_millis(random.within(range))
 }
+
+/// One run in so many has tunnels.
+const TUNNELS_EVERY: u64 = 5;
 
 /// Requests that are none, each complete in itself.
 const MALFORMED: &[&[u8]] = &[

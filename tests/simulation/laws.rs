@@ -16,6 +16,7 @@ use super::ledger::{Account, Outcome, Stage};
 use super::message::Pace;
 use super::play::{Gateway, Mail, begun};
 use super::scenario::{Ask, Body, Manner, Route, Shape, Treatment};
+use super::tunnel;
 
 /// Judges a run that is over.
 pub fn judge(stage: &Stage, links: &[SharedLink], mail: &Mail, cores: &[Weak<Core<SimIo>>]) {
@@ -32,6 +33,7 @@ pub fn judge(stage: &Stage, links: &[SharedLink], mail: &Mail, cores: &[Weak<Cor
     visits_end(stage);
     drain_is_in_time(stage, mail);
     all_is_counted(stage, links, mail);
+    tunnel::judge(stage, links);
     if cores.iter().any(|core| core.strong_count() > 0) {
         stage.world.fail(format_args!("law nothing_is_left: something still holds a core, and so its buffers"));
     }
@@ -71,7 +73,7 @@ pub fn bounds_hold(stage: &Stage, gateway: &Gateway) {
             }
         }
         let idle = core.serving().borrow().idle();
-        if idle > 2 * settings.idle_connections {
+        if idle > UPSTREAMS * settings.idle_connections {
             stage.world.fail(format_args!("law bounds_hold: {idle} idle upstream connections on {:?}", core.id));
         }
     }
@@ -176,7 +178,7 @@ impl Case<'_> {
 
 /// What the world itself may add to a deadline: bytes under way in both directions, stalls, late timers, a pause in
 /// accepting.
-fn slack(stage: &Stage) -> Duration {
+pub fn slack(stage: &Stage) -> Duration {
     let weather = &stage.scenario.weather;
     let stall = if weather.stalls > 0 { weather.stall_us.1 } else { 0 };
     let way = weather.latency_us.1 + stall + weather.notice_us.1 + weather.timer_us.1;
@@ -367,3 +369,6 @@ fn all_is_counted(stage: &Stage, links: &[SharedLink], mail: &Mail) {
         stage.world.fail(format_args!("law all_is_counted: {begun} begun, {in_flight} in flight, {mail:?}"));
     }
 }
+
+/// Upstreams that a configuration has at most.
+const UPSTREAMS: usize = 3;

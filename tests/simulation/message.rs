@@ -36,6 +36,11 @@ impl Reader {
         &self.received
     }
 
+    /// Takes what no message has taken.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.received)
+    }
+
     /// Receives something.
     pub async fn more(&mut self) -> Result<(), Broken> {
         let most = match self.pace {

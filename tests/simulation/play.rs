@@ -17,7 +17,7 @@ use ringway::words::time::Instant;
 use super::ledger::Stage;
 use super::line::Keys;
 use super::scenario::{GATEWAY, Scenario};
-use super::{client, laws, origin};
+use super::{client, laws, origin, tunnel};
 
 /// How a run went.
 #[derive(Clone, Debug)]
@@ -64,6 +64,10 @@ pub fn perform(scenario: Scenario, seed: u64, is_printed: bool) -> Verdict {
     for number in 0..stage.scenario.clients.len() {
         world.spawn(client::play(Rc::clone(&stage), number));
     }
+    tunnel::open(&stage);
+    for number in 0..stage.scenario.tunnels.len() {
+        world.spawn(tunnel::play(Rc::clone(&stage), number));
+    }
     world.spawn(control(Rc::clone(&stage), Rc::clone(&gateway)));
     let pause = world.run(Instant::from_nanos(0).after(HORIZON), || {
         laws::bounds_hold(&stage, &gateway);
@@ -78,7 +82,9 @@ pub fn perform(scenario: Scenario, seed: u64, is_printed: bool) -> Verdict {
     (0..cores).for_each(|core| world.stop(Owner::Core(core)));
     // Clients may still have to learn that it is over.
     let everybody = stage.visits.len();
-    world.run(world.now().after(AFTERMATH), || stage.visits_over.get() == everybody && Rc::strong_count(&gateway) == 1);
+    world.run(world.now().after(AFTERMATH), || {
+        stage.visits_over.get() == everybody && stage.tunnels.are_over() && Rc::strong_count(&gateway) == 1
+    });
     drop(gateway);
     laws::judge(&stage, &links, &mail, &weak);
     let verdict = Verdict { hash: world.hash(), broken: world.failures() };
@@ -144,6 +150,9 @@ async fn control(stage: Rc<Stage>, gateway: Rc<Gateway>) {
         while reloads.first().is_some_and(|at| now >= START.after(*at)) {
             reloads.remove(0);
             generation += 1;
+            if tunnel::is_gone(generation) {
+                stage.tunnels.vanished.borrow_mut().push(now);
+            }
             let plan = plan(&stage.scenario, generation);
             let is_secure = stage.scenario.settings.is_secure;
             let keyring = if is_secure { Keys::get().keyring() } else { SharedKeyring::default() };
@@ -164,7 +173,7 @@ async fn control(stage: Rc<Stage>, gateway: Rc<Gateway>) {
 }
 
 fn is_drain_due(stage: &Stage, now: Instant) -> bool {
-    let is_over = stage.visits_over.get() == stage.visits.len();
+    let is_over = stage.visits_over.get() == stage.visits.len() && stage.tunnels.are_over();
     is_over || stage.scenario.drain_at.is_some_and(|at| now >= START.after(at))
 }
 

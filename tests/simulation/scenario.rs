@@ -8,6 +8,7 @@ use ringway::shell::sim::Weather;
 
 use super::line::NAME;
 use super::message::Pace;
+use super::tunnel::Tunnel;
 
 /// Everything that happens in a run and is not chance of the world itself.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Scenario {
     pub clients: Vec<Visit>,
     /// By exchange.
     pub asks: Vec<Ask>,
+    /// Connections that ask to be upgraded.
+    pub tunnels: Vec<Tunnel>,
     /// When the plan is exchanged for another one.
     pub reloads: Vec<Duration>,
     /// When the drain begins; `None` waits for all clients to be done.
@@ -198,6 +201,7 @@ impl Scenario {
             endpoints.pop();
         }
         let (listener, section, scheme, upstream) = self.security();
+        let tunnels = self.tunnel_config(generation);
         format!(
             r#"
             [server]
@@ -240,6 +244,7 @@ impl Scenario {
             [routes.local.respond]
             status = 200
             text = "{LOCAL_TEXT}"
+            {tunnels}
             "#,
             self.cores,
             drain.as_millis(),

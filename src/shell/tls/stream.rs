@@ -1,6 +1,7 @@
 //! The bytes of a TLS connection: records received and opened, sealed and sent.
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
@@ -331,6 +332,10 @@ impl<S: Stream> Stream for TlsStream<S> {
             }
             self.received(read);
         }
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        self.stream.local()
     }
 
     fn is_writing(&self) -> bool {

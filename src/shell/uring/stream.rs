@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "passes the ownership of descriptors and hands buffers to the kernel")]
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -170,6 +171,10 @@ impl Stream for UringStream {
                 Err(error.into())
             }
         }
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(self.descriptor().ok()?).ok()?.try_into().ok()
     }
 
     fn is_writing(&self) -> bool {
