@@ -22,11 +22,7 @@ pub async fn play(stage: Rc<Stage>, number: usize) {
     }
     stage.world.sleep(visit.at).await;
     let gateway = Address::Tcp(GATEWAY.parse().unwrap());
-    let connected = match stage.world.connect(visit.own, &gateway).await {
-        Ok(wire) if stage.scenario.settings.is_secure => Line::client(wire).await,
-        connected => connected.map(Line::plain),
-    };
-    match connected {
+    match Line::connect(&stage, visit.own, &gateway).await {
         Ok(wire) => {
             stage.world.say(format_args!("client {number} is on link {}: {:?}", wire.number(), visit.asks));
             stage.visits[number].borrow_mut().connected = Some(stage.world.now());

@@ -5,9 +5,11 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
+use ringway::plan::Address;
 use ringway::policy::names::CertificateNames;
 use ringway::shell::keyring::{Keyring, Server, SharedKeyring};
 use ringway::shell::sim::Wire;
@@ -15,6 +17,8 @@ use ringway::shell::tls::{ready_client, ready_server};
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
+
+use super::ledger::Stage;
 
 /// An actor's end of a connection.
 #[derive(Clone)]
@@ -56,12 +60,12 @@ impl Keys {
         config
     }
 
-    /// For a gateway with one listener and two upstreams.
+    /// For a gateway with one listener and whichever upstreams.
     pub fn keyring(&self) -> SharedKeyring {
         let client = ready_client(self.client());
         let names = Arc::new(CertificateNames::default());
         let servers = vec![Some(Server { config: ready_server(self.server()), names })];
-        Arc::new(Keyring { servers, clients: vec![Some(Arc::clone(&client)), Some(client)] })
+        Arc::new(Keyring { servers, clients: vec![Some(client); 4] })
     }
 }
 
@@ -71,8 +75,14 @@ impl Line {
         Self { wire, tls: None, opened: Rc::default() }
     }
 
+    /// Connects as a client whose address is `own`, as the scenario's clients do.
+    pub async fn connect(stage: &Stage, own: SocketAddr, gateway: &Address) -> io::Result<Self> {
+        let wire = stage.world.connect(own, gateway).await?;
+        if stage.scenario.settings.is_secure { Self::client(wire).await } else { Ok(Self::plain(wire)) }
+    }
+
     /// A client's end, after the handshake.
-    pub async fn client(wire: Wire) -> io::Result<Self> {
+    async fn client(wire: Wire) -> io::Result<Self> {
         let name = ServerName::try_from(NAME).unwrap();
         let connection = ClientConnection::new(Arc::new(Keys::get().client()), name).unwrap();
         Self::shaken(wire, connection.into()).await

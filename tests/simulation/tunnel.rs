@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringway::plan::Address;
 use ringway::shell::mail::{Row, SharedLink};
-use ringway::shell::sim::{Random, Wire, World};
+use ringway::shell::sim::{Random, World};
 use ringway::words::limits::TICK;
 use ringway::words::time::Instant;
 
@@ -202,7 +202,7 @@ struct Talker {
     number: usize,
     /// Of which grant it is.
     grant: u32,
-    wire: Wire,
+    wire: Line,
     /// Which way its own bytes go.
     way: Way,
     party: Party,
@@ -215,14 +215,14 @@ pub async fn play(stage: Rc<Stage>, number: usize) {
     let plan = stage.scenario.tunnels[number].clone();
     stage.world.sleep(plan.at).await;
     let gateway = Address::Tcp(GATEWAY.parse().unwrap());
-    if let Ok(wire) = stage.world.connect(plan.own, &gateway).await {
+    if let Ok(wire) = Line::connect(&stage, plan.own, &gateway).await {
         stage.world.say(format_args!("the client of tunnel {number} is on link {}", wire.number()));
         ask(&stage, number, &plan, wire).await;
     }
     stage.tunnels.list[number].borrow_mut().over = Some(stage.world.now());
 }
 
-async fn ask(stage: &Rc<Stage>, number: usize, plan: &Tunnel, wire: Wire) {
+async fn ask(stage: &Rc<Stage>, number: usize, plan: &Tunnel, wire: Line) {
     let head = format!(
         "GET /tunnel/{number} HTTP/1.1\r\nhost: sim.example\r\nx-tunnel: {number}\r\nconnection: upgrade\r\n\
          upgrade: websocket\r\n\r\n"
@@ -277,13 +277,13 @@ pub fn open(stage: &Rc<Stage>) {
     let world = stage.world.clone();
     world.spawn(async move {
         while let Ok(wire) = listener.accept().await {
-            stage.world.spawn(serve(Rc::clone(&stage), wire));
+            stage.world.spawn(serve(Rc::clone(&stage), Line::plain(wire)));
         }
     });
 }
 
-async fn serve(stage: Rc<Stage>, wire: Wire) {
-    let mut reader = Reader::new(stage.world.clone(), Line::plain(wire.clone()), Pace::Prompt);
+async fn serve(stage: Rc<Stage>, wire: Line) {
+    let mut reader = Reader::new(stage.world.clone(), wire.clone(), Pace::Prompt);
     while let Ok(head) = reader.head().await {
         let number = head.fields.all("x-tunnel").first().and_then(|number| number.parse::<usize>().ok());
         let Some(number) = number.filter(|number| *number < stage.scenario.tunnels.len()) else {
@@ -309,7 +309,7 @@ async fn serve(stage: Rc<Stage>, wire: Wire) {
     }
 }
 
-async fn grant(stage: &Rc<Stage>, number: usize, plan: &Tunnel, first: u64, reader: Reader, wire: Wire) {
+async fn grant(stage: &Rc<Stage>, number: usize, plan: &Tunnel, first: u64, reader: Reader, wire: Line) {
     let first = first.min(plan.origin.bytes);
     let grant = stage.note(number, |account| {
         account.grants += 1;
