@@ -78,6 +78,28 @@ impl Scenario {
         scenario
     }
 
+    /// One request, to an origin that speaks HTTP/2 and falls silent, and no time that bounds it soon.
+    pub fn of_a_dead_trunk(seed: u64) -> Self {
+        let mut scenario = Self::of_trunks(seed);
+        scenario.weather = Weather::calm();
+        scenario.is_stormy = false;
+        (scenario.settings.has_trunks, scenario.settings.die, scenario.settings.endpoints) = (true, true, 1);
+        let long = Duration::from_secs(60);
+        (scenario.settings.first_byte, scenario.settings.request, scenario.settings.idle) = (long, long, long);
+        (scenario.settings.connections, scenario.settings.connections_per_address) = (100, 100);
+        scenario.reloads.clear();
+        scenario.drain_at = None;
+        scenario.clients.truncate(1);
+        scenario.clients[0].asks = vec![0];
+        scenario.clients[0].pace = Pace::Prompt;
+        scenario.clients[0].leaving = Leaving::Close;
+        scenario.asks.truncate(1);
+        let ask = &mut scenario.asks[0];
+        (ask.route, ask.method, ask.body, ask.expects) = (Route::Main, "GET", Body::None, false);
+        (ask.manner, ask.treatment) = (Manner::Prompt, Treatment::Hangs);
+        scenario
+    }
+
     /// A client that pipelines, nothing that goes wrong, and a drain after `drain_at`.
     pub fn of_a_drained_pipeline(seed: u64, drain_at: Duration) -> Self {
         let mut random = Random::new(seed);
@@ -152,6 +174,7 @@ impl Settings {
             idle_connections: *random.pick(&[0, 1, 2, 8]),
             endpoints: random.within((1, 3)) as usize,
             has_trunks: false,
+            die: false,
         }
     }
 
