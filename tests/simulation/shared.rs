@@ -258,7 +258,8 @@ async fn give(
     let mut start = 0;
     while start < ask.body_bytes() || ask.body_bytes() == 0 {
         if start >= end {
-            return Ok(stop(world, stage, wire, ask, id, stream));
+            stop(world, stage, wire, ask, id, stream);
+            return Ok(());
         }
         if ask.body == Body::None {
             return Ok(());
