@@ -21,6 +21,8 @@ pub mod corpus;
 mod driver;
 /// Heads that leave.
 mod forward;
+/// HTTP/2 from clients.
+mod frames;
 /// Request heads.
 pub mod head;
 /// Access-log lines.
@@ -60,6 +62,11 @@ fn configuration_texts_are_loaded_or_complained_about() {
 #[test]
 fn forward_heads_carry_what_goes_on_and_nothing_of_the_hop() {
     forward::run();
+}
+
+#[test]
+fn frames_are_served_or_refused_and_nothing_is_left_behind() {
+    frames::run();
 }
 
 #[test]

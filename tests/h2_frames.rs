@@ -9,13 +9,13 @@
 //! ```
 
 mod audit;
-mod case;
-mod cases;
-mod frame;
-mod hpack;
+pub mod case;
+pub mod cases;
+pub mod frame;
+pub mod hpack;
 mod huffman;
-mod origin;
-mod peer;
+pub mod origin;
+pub mod peer;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

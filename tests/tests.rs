@@ -30,6 +30,8 @@ mod forwarding;
 mod grpc;
 /// HTTP/2 from clients.
 mod h2;
+/// Attacks over HTTP/2, beside a good client.
+mod h2_attacks;
 /// Origins that break HTTP/2, or make use of its ways to refuse: nothing is lost, doubled or falsely complete.
 mod h2_faults;
 /// HTTP/2 at the level of frames: every rule that a client can see.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::body::{Incoming, Outgoing};
 use super::buffer::Buffer;
+use super::buffers::SMALL_BYTES;
 use super::connection::{Downstream, Expiry, make_room};
 use super::exchange::{Admitted, Next, Story, client_of};
 use super::h2::board;
@@ -26,6 +27,7 @@ use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::grpc;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
+use crate::proto::h1::encode::CHUNK_HEADER_BYTES;
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
 use crate::proto::head::{Known, Method, RequestBody, RequestHead, Version};
 use crate::proto::upgrade::{self, Asked};
@@ -242,6 +244,24 @@ pub fn expired(expiry: Expiry, kind: Kind, detail: &'static str) -> Fault {
     }
 }
 
+/// A buffer for a head and what of its body is there. It may wait long for a connection, and those of HTTP/2 are many:
+/// they get no larger one than they need. Where the body is framed first, the head goes before it.
+fn for_message<I: Io>(down: &Downstream<I>, head: usize, body: usize, chunked: bool) -> Buffer {
+    if !matches!(down.stream, Wire::Face(_)) {
+        return down.core.buffers.borrow_mut().at_least(head + body + Buffer::HEADROOM);
+    }
+    let needed = head + body + CHUNK_HEADER_BYTES + 2 * Buffer::TAILROOM;
+    let mut buffer = if needed <= SMALL_BYTES {
+        down.core.buffers.borrow_mut().small()
+    } else {
+        Buffer::with_capacity(needed + Buffer::HEADROOM)
+    };
+    if chunked {
+        buffer.reserve(head);
+    }
+    buffer
+}
+
 /// Writes the head, and what has come of the body, into one message.
 fn begin<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
@@ -252,7 +272,7 @@ fn begin<I: Io>(
     let behind = &down.inbound.data()[work.request.bytes..];
     let chunked = work.request.body == RequestBody::Chunked;
     let body = if chunked { behind } else { &behind[..down.body_in_head] };
-    let mut buffer = down.core.buffers.borrow_mut().at_least(head.len() + body.len() + Buffer::HEADROOM);
+    let mut buffer = for_message(down, head.len(), body.len(), chunked);
     let mut incoming = Incoming::from(work.request.body);
     let mut received = body.len() as u64;
     let outgoing = if chunked { Outgoing::Chunked } else { Outgoing::Plain };

@@ -48,6 +48,11 @@ struct Request {
     intake: Intake,
     /// Came and is not given on yet.
     data: Bytes,
+    /// What is missing of the length that was announced.
+    left: u64,
+    /// Completes that length, before the stream's end came. It waits for that: were there more, an upstream would have
+    /// had a whole request of one that is malformed (RFC 9113 8.1.1).
+    withheld: Bytes,
     /// Framing that is to be given on before `data`.
     due: Vec<u8>,
     /// How much of `due` was.
@@ -103,6 +108,8 @@ impl Face {
                 stream: None,
                 intake: Intake::Nothing,
                 data: Bytes::new(),
+                left: 0,
+                withheld: Bytes::new(),
                 due: Vec::new(),
                 due_at: 0,
                 is_in_chunk: false,
@@ -139,6 +146,7 @@ impl Face {
         let request = &mut self.request;
         request.is_over = intake == Intake::Nothing;
         request.intake = intake;
+        request.left = if let Intake::Length(length) = intake { length } else { 0 };
         request.stream = Some(stream);
         self.answer.place = Place::Head(respond);
         self.to_head = to_head;
@@ -163,7 +171,7 @@ impl Face {
         let request = &mut self.request;
         self.told = None;
         request.stream = None;
-        request.data = Bytes::new();
+        (request.data, request.withheld) = (Bytes::new(), Bytes::new());
         request.due.clear();
         (request.due_at, request.is_in_chunk, request.is_over) = (0, false, true);
         (self.is_gone, self.is_shut, self.progress) = (false, false, 0);
@@ -476,6 +484,12 @@ impl Request {
         match ready!(stream.poll_data(cx)) {
             Some(data) => {
                 self.data = data?;
+                if let Intake::Length(_) = self.intake {
+                    self.left = self.left.saturating_sub(self.data.len() as u64);
+                    if self.left == 0 && !self.data.is_empty() && !stream.is_end_stream() {
+                        self.withheld = std::mem::take(&mut self.data);
+                    }
+                }
                 if self.intake == Intake::Chunks && !self.data.is_empty() {
                     let mut room = [0; CHUNK_HEADER_BYTES];
                     self.owe(&[chunk_header(self.data.len() as u64, &mut room)]);
@@ -485,6 +499,7 @@ impl Request {
             None => {
                 let trailers = ready!(stream.poll_trailers(cx))?;
                 self.is_over = true;
+                self.data = std::mem::take(&mut self.withheld);
                 if self.intake == Intake::Chunks {
                     self.owe(&[LAST_CHUNK]);
                     // With a length there is no place for them in HTTP/1.1; RFC 9110 6.5.2 lets them be dropped.
