@@ -208,6 +208,14 @@ fn the_laws_hold_over_tls() {
 }
 
 #[test]
+fn a_dead_upstream_is_noticed_by_ping() {
+    for seed in 1..20 {
+        let broken = perform(Scenario::of_a_dead_trunk(seed), seed, false).broken;
+        assert!(broken.is_empty(), "seed {seed}: {}", broken.join("\n"));
+    }
+}
+
+#[test]
 fn the_laws_hold_0() {
     run_slice(0);
 }

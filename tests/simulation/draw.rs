@@ -64,7 +64,6 @@ impl Scenario {
     /// The same, with TLS on both sides. Who is one too many is not told so before a handshake, so nobody is.
     #[must_use]
     pub fn secured(mut self) -> Self {
-        self.tunnels.clear();
         self.settings = Settings { connections: 100, connections_per_address: 100, is_secure: true, ..self.settings };
         self
     }
@@ -87,6 +86,28 @@ impl Scenario {
                 ask.body = Body::None;
             }
         }
+        scenario
+    }
+
+    /// One request, to an origin that speaks HTTP/2 and falls silent, and no time that bounds it soon.
+    pub fn of_a_dead_trunk(seed: u64) -> Self {
+        let mut scenario = Self::of_trunks(seed);
+        scenario.weather = Weather::calm();
+        scenario.is_stormy = false;
+        (scenario.settings.has_trunks, scenario.settings.die, scenario.settings.endpoints) = (true, true, 1);
+        let long = Duration::from_secs(60);
+        (scenario.settings.first_byte, scenario.settings.request, scenario.settings.idle) = (long, long, long);
+        (scenario.settings.connections, scenario.settings.connections_per_address) = (100, 100);
+        scenario.reloads.clear();
+        scenario.drain_at = None;
+        scenario.clients.truncate(1);
+        scenario.clients[0].asks = vec![0];
+        scenario.clients[0].pace = Pace::Prompt;
+        scenario.clients[0].leaving = Leaving::Close;
+        scenario.asks.truncate(1);
+        let ask = &mut scenario.asks[0];
+        (ask.route, ask.method, ask.body, ask.expects) = (Route::Main, "GET", Body::None, false);
+        (ask.manner, ask.treatment) = (Manner::Prompt, Treatment::Hangs);
         scenario
     }
 
@@ -166,6 +187,7 @@ impl Settings {
             endpoints: random.within((1, 3)) as usize,
             is_secure: false,
             has_trunks: false,
+            die: false,
         }
     }
 

@@ -9,7 +9,7 @@ use ringway::shell::core::Core;
 use ringway::shell::mail::{Row, SharedLink};
 use ringway::shell::serving::SWEEP_EVERY;
 use ringway::shell::sim::{Owner, Pause, SimIo};
-use ringway::words::limits::{DRAIN_BYTES, DRAIN_TIME, ENDPOINTS_TRIED, LINGER_TIME, TICK};
+use ringway::words::limits::{DRAIN_BYTES, DRAIN_TIME, ENDPOINTS_TRIED, LINGER_TIME, PING_AFTER, PING_TIME, TICK};
 use ringway::words::time::Instant;
 
 use super::ledger::{Account, Outcome, Stage};
@@ -150,6 +150,12 @@ impl Case<'_> {
         self.must_end(ended, asked, settings.request, "timeouts.request");
         if self.account.seen.is_empty() && self.ask.route == Route::Doubtful && self.ask.body == Body::None {
             self.must_end(ended, asked, settings.connect, "timeouts.connect");
+        }
+        if settings.die {
+            self.must_end(ended, asked, PING_AFTER + PING_TIME, "an origin that is silent");
+            if ended.since(asked) < PING_AFTER {
+                self.fail("law deadlines_hold: a silent origin was given up before it was asked");
+            }
         }
         let Some(left) = self.account.seen.last().and_then(|seen| seen.left_at) else { return };
         let bound = match self.ask.treatment {

@@ -50,6 +50,8 @@ pub struct Settings {
     pub is_secure: bool,
     /// Origins speak HTTP/2.
     pub has_trunks: bool,
+    /// They fall silent for ever with the first request of a connection.
+    pub die: bool,
 }
 
 /// One client connection.

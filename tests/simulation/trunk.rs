@@ -30,6 +30,8 @@ pub async fn accept(stage: Rc<Stage>, listener: WireListener) {
 #[derive(Default)]
 struct Shared {
     streams: Cell<usize>,
+    /// Somebody reads an answer of it slowly: the gateway may hold a stream that is over here.
+    has_slow: Cell<bool>,
     /// Since when there is none.
     idle_since: Cell<Option<Instant>>,
     /// The connection is to go away.
@@ -62,6 +64,9 @@ async fn serve(stage: Rc<Stage>, wire: Wire) {
                 connection.poll_accept(cx)
             });
             let Some(Ok((request, respond))) = next.await else { break };
+            if stage.scenario.settings.die {
+                return wire.gone().await;
+            }
             if let Some(call) = Call::begin(&stage, &shared, request, respond) {
                 stage.world.spawn(call.treat());
             }
@@ -258,9 +263,9 @@ impl Drop for Call {
     fn drop(&mut self) {
         let streams = self.shared.streams.get() - 1;
         self.shared.streams.set(streams);
-        // Where a client takes its time, the gateway may still be reading.
-        let is_prompt = self.stage.scenario.is_reader_prompt(self.id);
-        self.shared.idle_since.set((streams == 0 && is_prompt).then(|| self.stage.world.now()));
+        self.shared.has_slow.set(self.shared.has_slow.get() || !self.stage.scenario.is_reader_prompt(self.id));
+        let is_idle = streams == 0 && !self.shared.has_slow.get();
+        self.shared.idle_since.set(is_idle.then(|| self.stage.world.now()));
     }
 }
 
