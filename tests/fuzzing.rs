@@ -21,6 +21,8 @@ pub mod corpus;
 mod driver;
 /// Heads that leave.
 mod forward;
+/// HTTP/2 from clients.
+mod frames;
 /// Request heads.
 pub mod head;
 /// Access-log lines.
@@ -31,6 +33,8 @@ pub mod model;
 mod mutate;
 /// Canonical paths.
 mod path;
+/// PROXY headers.
+mod proxy;
 
 #[test]
 fn answer_streams_become_what_the_rules_say() {
@@ -63,6 +67,11 @@ fn forward_heads_carry_what_goes_on_and_nothing_of_the_hop() {
 }
 
 #[test]
+fn frames_are_served_or_refused_and_nothing_is_left_behind() {
+    frames::run();
+}
+
+#[test]
 fn head_facts_are_those_of_the_rules() {
     head::run();
 }
@@ -75,4 +84,9 @@ fn log_lines_parse_and_say_what_was_sent() {
 #[test]
 fn path_forms_are_those_of_the_rules() {
     path::run();
+}
+
+#[test]
+fn proxy_headers_are_taken_exactly() {
+    proxy::run();
 }

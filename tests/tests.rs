@@ -30,6 +30,10 @@ mod forwarding;
 mod grpc;
 /// HTTP/2 from clients.
 mod h2;
+/// Attacks over HTTP/2, beside a good client.
+mod h2_attacks;
+/// Origins that break HTTP/2, or make use of its ways to refuse: nothing is lost, doubled or falsely complete.
+mod h2_faults;
 /// HTTP/2 at the level of frames: every rule that a client can see.
 mod h2_frames;
 /// HTTP/1.1 clients reach origins that speak HTTP/2, and nothing is lost or made up on the way.
@@ -52,6 +56,8 @@ mod observation;
 mod panics;
 /// Upstream connections are used again when that is safe, and never otherwise.
 mod pooling;
+/// Whose connection it is, as a proxy in front of the gateway says it, and as the gateway says it.
+mod proxy_protocol;
 /// Where requests go, and how they change on the way.
 mod routes;
 /// The whole gateway in virtual time, by the seed.

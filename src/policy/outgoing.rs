@@ -61,7 +61,7 @@ impl Upward<'_> {
     }
 
     fn keeps(&self, line: &Line) -> bool {
-        if is_untouched(line, self.edits) {
+        if self.deadline.is_none() && is_untouched(line, self.edits) {
             return true;
         }
         let is_ours = match line.known {

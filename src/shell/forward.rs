@@ -3,6 +3,7 @@
 //! A try that fails before the answer begins may be followed by another: `policy::again` says when.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use super::body::{Incoming, Outgoing};
 use super::buffer::Buffer;
+use super::buffers::SMALL_BYTES;
 use super::connection::{Downstream, Expiry, make_room};
 use super::exchange::{Admitted, Next, Story, client_of};
 use super::h2::board;
@@ -20,12 +22,13 @@ use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::{Drafts, Work};
-use super::{again, local, relay, secure, target, tunnel};
-use crate::plan::{self, Forward};
+use super::{again, introduction, local, relay, secure, target, tunnel};
+use crate::plan::{self, Address, Forward};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::grpc;
 use crate::policy::outgoing::{Connection, Downward, DownwardFraming, Upward};
+use crate::proto::h1::encode::CHUNK_HEADER_BYTES;
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
 use crate::proto::head::{Known, Method, RequestBody, RequestHead, Version};
 use crate::proto::upgrade::{self, Asked};
@@ -191,7 +194,7 @@ fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice, is_fresh
     if is_fresh {
         return None;
     }
-    let stream = serving.check_out(choice, down.core.io.now())?;
+    let stream = serving.check_out(choice, introduction::whose(story, choice), down.core.io.now())?;
     Some(Up::new(stream, choice, true))
 }
 
@@ -211,7 +214,8 @@ async fn connect<I: Io>(
     down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(&story.plan, choice)));
+    let header = introduction::header(down, story, choice);
+    let mut connecting = pin!(dial(&io, Serving::<Wire<I::Stream>>::address(&story.plan, choice), header));
     let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
@@ -234,12 +238,39 @@ async fn connect<I: Io>(
     Ok(Up::new(stream, choice, false))
 }
 
+/// Connects, and sends the PROXY header if there is one.
+async fn dial<I: Io>(io: &I, address: &Address, mut header: Buffer) -> io::Result<I::Stream> {
+    let mut stream = io.connect(address).await?;
+    if !header.is_empty() {
+        poll_fn(|cx| stream.poll_write(cx, &mut header)).await?;
+    }
+    Ok(stream)
+}
+
 /// The fault for a wait that ended by its deadline, or by the core cutting it.
 pub fn expired(expiry: Expiry, kind: Kind, detail: &'static str) -> Fault {
     match expiry {
         Expiry::Deadline => Fault::new(kind, Stage::Receive, detail),
         Expiry::Cut => local::gone("the gateway's drain timeout is over"),
     }
+}
+
+/// A buffer for a head and what of its body is there. It may wait long for a connection, and those of HTTP/2 are many:
+/// they get no larger one than they need. Where the body is framed first, the head goes before it.
+fn for_message<I: Io>(down: &Downstream<I>, head: usize, body: usize, chunked: bool) -> Buffer {
+    if !matches!(down.stream, Wire::Face(_)) {
+        return down.core.buffers.borrow_mut().at_least(head + body + Buffer::HEADROOM);
+    }
+    let needed = head + body + CHUNK_HEADER_BYTES + 2 * Buffer::TAILROOM;
+    let mut buffer = if needed <= SMALL_BYTES {
+        down.core.buffers.borrow_mut().small()
+    } else {
+        Buffer::with_capacity(needed + Buffer::HEADROOM)
+    };
+    if chunked {
+        buffer.reserve(head);
+    }
+    buffer
 }
 
 /// Writes the head, and what has come of the body, into one message.
@@ -252,7 +283,7 @@ fn begin<I: Io>(
     let behind = &down.inbound.data()[work.request.bytes..];
     let chunked = work.request.body == RequestBody::Chunked;
     let body = if chunked { behind } else { &behind[..down.body_in_head] };
-    let mut buffer = down.core.buffers.borrow_mut().at_least(head.len() + body.len() + Buffer::HEADROOM);
+    let mut buffer = for_message(down, head.len(), body.len(), chunked);
     let mut incoming = Incoming::from(work.request.body);
     let mut received = body.len() as u64;
     let outgoing = if chunked { Outgoing::Chunked } else { Outgoing::Plain };

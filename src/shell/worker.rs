@@ -113,7 +113,6 @@ async fn work(io: Uring, setup: Setup, driver: String, say: mpsc::Sender<io::Res
 /// `publish` stores the numbers that only the shell knows.
 pub async fn live<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(), publish: impl Fn()) {
     tick(core, doors, release_memory, publish).await;
-    core.dismiss_runners();
     core.serving().borrow_mut().clear();
     core.flush_log();
     core.serving().borrow_mut().publish();
@@ -144,7 +143,12 @@ async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(),
         }
         Row::store(&core.link.row.idle, core.serving().borrow().idle() as u64);
         publish();
-        if core.phase() != Phase::Serving && doors.are_closed() && core.open_connections() == 0 {
+        let is_over = core.phase() != Phase::Serving && doors.are_closed() && core.open_connections() == 0;
+        if is_over {
+            // Shared connections say farewell in tasks of their own.
+            core.serving().borrow_mut().clear();
+        }
+        if is_over && core.dismiss_runners() && core.trunks() == 0 {
             return;
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::peer::ALIVE;
 use crate::support::origin::{Connection, Request};
 use crate::support::wire::Framing;
-use crate::support::{Origin, Watched};
+use crate::support::{Origin, PATIENCE, Watched};
 
 /// What `/large` sends.
 pub const LARGE_BYTES: usize = 200_000;
@@ -40,6 +40,10 @@ fn serve(connection: &mut Connection, arrived: &Watched<Vec<String>>) {
             connection.send("HTTP/1.1 413 Too Much\r\ncontent-length: 5\r\n\r\nearly");
             return connection.await_end();
         }
+        if request.target == "/hold" {
+            // Takes nothing of the body; the test is over before this is.
+            return std::thread::park_timeout(PATIENCE);
+        }
         if request.target == "/expect" {
             connection.send("HTTP/1.1 100 Continue\r\n\r\n");
         }
@@ -61,6 +65,7 @@ fn serve(connection: &mut Connection, arrived: &Watched<Vec<String>>) {
 fn answer(request: &Request) -> Vec<u8> {
     const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
     let fixed = match request.target.as_str() {
+        ALIVE => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nalive".to_owned(),
         "/empty" => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
         "/interim" => format!("{INTERIM}{INTERIM}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"),
         "/switch" => "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n".to_owned(),

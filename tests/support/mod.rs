@@ -15,6 +15,7 @@ pub mod client;
 pub mod gateway;
 pub mod h2_client;
 pub mod h2_origin;
+pub mod h2_script;
 pub mod handshake;
 pub mod origin;
 pub mod process;

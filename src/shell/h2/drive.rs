@@ -14,7 +14,7 @@ use super::adapter::{self, Adapter, Line};
 use super::trunk::{CLOSED, Connecting, Trunk, Trunks};
 use crate::plan::Address;
 use crate::shell::buffer::Buffer;
-use crate::shell::core::Core;
+use crate::shell::core::{Core, Phase};
 use crate::shell::io::{Io, Timer};
 use crate::shell::mail::Row;
 use crate::shell::secure::Terms;
@@ -38,8 +38,15 @@ pub struct Destination {
 
 /// Connects and serves the trunk that comes of it, to its end.
 pub async fn run<I: Io>(core: Rc<Core<I>>, to: Destination, mut connecting: Connecting) {
+    let _counted = Counted::begin(&core);
     let is_tls = to.terms.is_some();
-    let wire = match dial(&core, to).await {
+    let mut dialled = pin!(dial(&core, to));
+    let wire = match poll_fn(|cx| match dialled.as_mut().poll(cx) {
+        Poll::Pending => connecting.poll_unwanted(cx).map(|()| Err(CLOSED)),
+        dialled => dialled,
+    })
+    .await
+    {
         Ok(wire) => wire,
         Err(fault) => {
             connecting.failure = fault;
@@ -50,10 +57,26 @@ pub async fn run<I: Io>(core: Rc<Core<I>>, to: Destination, mut connecting: Conn
     let (adapter, line) = adapter::connect(&core, wire, Buffer::default());
     // Nothing is waited for here: what is written lies in the adapter's buffer.
     let Ok((sender, connection)) = builder().handshake::<_, Bytes>(adapter).await else { return };
-    let (trunk, trunks) = connecting.succeed(sender, is_tls);
+    let (trunk, trunks) = connecting.succeed(sender, is_tls, core.io.now());
     let opens_by = core.io.now().after(OPEN_TIME);
-    let mut drive = Drive::new(core, connection, line, trunk, trunks, opens_by);
+    let mut drive = Drive::new(Rc::clone(&core), connection, line, trunk, trunks, opens_by);
     poll_fn(|cx| drive.poll(cx)).await;
+}
+
+/// Counts the task while it lives.
+struct Counted<I: Io>(Rc<Core<I>>);
+
+impl<I: Io> Counted<I> {
+    fn begin(core: &Rc<Core<I>>) -> Self {
+        core.trunk_begins();
+        Self(Rc::clone(core))
+    }
+}
+
+impl<I: Io> Drop for Counted<I> {
+    fn drop(&mut self) {
+        self.0.trunk_ends();
+    }
 }
 
 async fn dial<I: Io>(core: &Rc<Core<I>>, to: Destination) -> Result<Wire<I::Stream>, Fault> {
@@ -107,6 +130,8 @@ struct Drive<I: Io> {
     rests_until: Instant,
     /// Streams were in use when this was looked at last.
     was_busy: bool,
+    /// The peer takes no new streams.
+    has_left: bool,
     /// Until when the peer must have said how many streams it takes.
     opens_by: Instant,
     /// Until when the ends of streams that are over are waited for.
@@ -126,6 +151,7 @@ impl<I: Io> Drive<I> {
             pinged: None,
             rests_until: now,
             was_busy: false,
+            has_left: false,
             opens_by,
             remains_until: None,
             core,
@@ -138,7 +164,7 @@ impl<I: Io> Drive<I> {
 
     /// Ready when the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.poll_bytes(cx).is_ready() {
+        if self.poll_bytes(cx).is_ready() || self.is_done_with() {
             return Poll::Ready(());
         }
         self.look(cx);
@@ -154,16 +180,29 @@ impl<I: Io> Drive<I> {
     /// Moves bytes. `h2` first, so that all it has to say in this turn leaves in one send. Ready when the connection is
     /// over.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_over = Pin::new(&mut self.connection).poll(cx).is_ready();
+        let over = Pin::new(&mut self.connection).poll(cx);
+        self.has_left |= match &over {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => error.is_remote(),
+            Poll::Pending => false,
+        };
         let is_lost = matches!(self.line.poll_send(cx), Poll::Ready(Err(_)));
-        if is_over || is_lost { Poll::Ready(()) } else { Poll::Pending }
+        if over.is_ready() || is_lost { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// True when the core ends, and nothing is left to be done here: what was said in farewell has left if it could.
+    fn is_done_with(&self) -> bool {
+        self.core.phase() != Phase::Serving && self.trunk.is_closed() && self.trunk.streams() == 0
     }
 
     /// Passes on what the peer says of new streams.
     fn look(&mut self, cx: &mut Context<'_>) {
         match self.trunk.with_sender(|sender| (sender.poll_ready(cx), sender.current_max_send_streams())) {
             // GOAWAY came, or the numbers of streams are used up.
-            Some((Poll::Ready(Err(_)), _)) => self.trunks.retire(&self.trunk),
+            Some((Poll::Ready(Err(_)), _)) => {
+                self.has_left = true;
+                self.trunks.retire(&self.trunk);
+            }
             Some((_, most)) => self.trunks.set_most(&self.trunk, most),
             None => {}
         }
@@ -196,6 +235,7 @@ impl<I: Io> Drive<I> {
 
     /// Notes what was heard.
     fn listen(&mut self, cx: &mut Context<'_>, now: Instant) {
+        self.trunk.see(now);
         let is_busy = self.trunk.streams() > 0;
         let received = self.line.received();
         if received != self.heard.0 || (is_busy && !self.was_busy) {
@@ -227,7 +267,8 @@ impl<I: Io> Drive<I> {
 
 impl<I: Io> Drop for Drive<I> {
     fn drop(&mut self) {
-        if !self.trunk.is_open() {
+        // A peer that went away before it took a stream has not failed: another connection may find it again.
+        if !self.trunk.is_open() && !self.has_left {
             self.trunks.fail(CLOSED);
         }
         self.trunks.retire(&self.trunk);

@@ -152,9 +152,13 @@ impl UpStream {
                 Some(interim) => interim.map(|interim| Stash::Head(Box::new(interim.into_parts().0), Framing::None)),
                 None => ready!(Pin::new(answer).poll(cx)).map(|answer| self.began(answer)),
             },
-            Receiving::Body(stream, _) => match ready!(stream.poll_data(cx)) {
-                Some(data) => data.map(Stash::Data),
-                None => ready!(stream.poll_trailers(cx)).map(Stash::End),
+            Receiving::Body(stream, _) => loop {
+                match ready!(stream.poll_data(cx)) {
+                    // Frames of DATA may be empty; a chunk that is would end the body.
+                    Some(Ok(data)) if data.is_empty() => {}
+                    Some(data) => break data.map(Stash::Data),
+                    None => break ready!(stream.poll_trailers(cx)).map(Stash::End),
+                }
             },
         };
         match next {

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use super::link::Socket;
 use super::ports::SimListener;
@@ -65,16 +65,37 @@ impl Wire {
     pub async fn receive(&self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         let start = into.len();
         into.resize(start + most, 0);
-        let read = poll_fn(|cx| match self.socket.receive(&mut into[start..]) {
+        let read = poll_fn(|cx| self.poll_receive(cx, &mut into[start..])).await;
+        into.truncate(start + read.as_ref().map_or(0, |count| *count));
+        read
+    }
+
+    /// Receives some bytes; 0 is the end.
+    ///
+    /// # Errors
+    /// When the connection was reset.
+    pub fn poll_receive(&self, cx: &Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.socket.receive(into) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.socket.await_bytes(cx.waker());
                 Poll::Pending
             }
             read => Poll::Ready(read),
-        })
-        .await;
-        into.truncate(start + read.as_ref().map_or(0, |count| *count));
-        read
+        }
+    }
+
+    /// Sends some of `bytes`.
+    ///
+    /// # Errors
+    /// When the peer takes no more.
+    pub fn poll_send(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.socket.send(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.await_room(cx.waker());
+                Poll::Pending
+            }
+            sent => Poll::Ready(sent),
+        }
     }
 
     /// Sends all of `bytes`.
@@ -85,12 +106,8 @@ impl Wire {
         let mut left = bytes;
         poll_fn(|cx| {
             while !left.is_empty() {
-                match self.socket.send(left) {
+                match ready!(self.poll_send(cx, left)) {
                     Ok(count) => left = &left[count..],
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.socket.await_room(cx.waker());
-                        return Poll::Pending;
-                    }
                     Err(error) => return Poll::Ready(Err(error)),
                 }
             }

@@ -156,9 +156,9 @@ pub const CASES: &[Case] = &[
         |peer| {
             // More than any server allows before it has seen it.
             let stream = peer.post();
-            let frame = data(stream, vec![b'x'; PAYLOAD_MAX]).bytes();
-            for _ in 0..2_000 {
-                if !peer.try_send_raw(&frame) || peer.goaway.is_some() || peer.on(stream).reset.is_some() {
+            let burst = data(stream, vec![b'x'; PAYLOAD_MAX]).bytes().repeat(64);
+            for _ in 0..32 {
+                if !peer.try_send_raw(&burst) || peer.goaway.is_some() || peer.on(stream).reset.is_some() {
                     break;
                 }
                 peer.look();

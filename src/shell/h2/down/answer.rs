@@ -1,32 +1,72 @@
 //! An answer's head, written by an exchange as HTTP/1.1, as a head of HTTP/2 (RFC 9113 8.2, 8.3.2).
+//!
+//! What is read here we have written ourselves, from what the strict parser has read before; so it is scanned, once,
+//! and whatever does not look as we write it ends the stream.
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-
-use crate::proto::head::{AnswerHead, Known, Line};
+use memchr::memchr;
 
 /// What an exchange wrote cannot be said in HTTP/2. It does not happen: exchanges write what their parser reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unsayable;
 
-/// The answer whose `head` was read from `bytes`. Names go in lower case, and what belongs to one hop stays behind, but
-/// for the length.
+/// A head, and what follows it.
+#[derive(Debug)]
+pub struct Head {
+    /// As HTTP/2 says it; 101 is 200 there (RFC 8441 5).
+    pub response: Response<()>,
+    /// As the exchange said it.
+    pub status: u16,
+    /// Bytes of the head.
+    pub bytes: usize,
+    /// What `Content-Length` said.
+    pub length: Option<u64>,
+    /// The body comes in chunks.
+    pub is_chunked: bool,
+}
+
+/// Reads the head that `bytes` begin with. Names go in lower case, and what belongs to one hop stays behind, but for the
+/// length.
 ///
 /// # Errors
-/// When a status, name or value is none of HTTP/2's.
-pub fn response(bytes: &[u8], head: &AnswerHead) -> Result<Response<()>, Unsayable> {
-    let mut fields = HeaderMap::with_capacity(head.lines.len());
-    let is_tunnel = head.status == SWITCHING;
-    for line in head.lines.iter().filter(|line| passes(line, is_tunnel, bytes)) {
-        let name = HeaderName::from_bytes(line.name.of(bytes)).map_err(|_| Unsayable)?;
-        let value = HeaderValue::from_bytes(line.value.of(bytes)).map_err(|_| Unsayable)?;
-        fields.append(name, value);
+/// When it is not as we write heads, or a status, name or value is none of HTTP/2's.
+pub fn read(bytes: &[u8]) -> Result<Head, Unsayable> {
+    let digits = bytes.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3)).ok_or(Unsayable)?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Unsayable);
     }
-    let mut response = Response::new(());
-    // RFC 8441 5: a tunnel of HTTP/2 begins with 200.
-    let status = if is_tunnel { 200 } else { head.status };
-    *response.status_mut() = StatusCode::from_u16(status).map_err(|_| Unsayable)?;
-    *response.headers_mut() = fields;
-    Ok(response)
+    let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
+    let said = if status == SWITCHING { 200 } else { status };
+    let mut head = Head { response: Response::new(()), status, bytes: 0, length: None, is_chunked: false };
+    *head.response.status_mut() = StatusCode::from_u16(said).map_err(|_| Unsayable)?;
+    let mut fields = HeaderMap::with_capacity(USUAL_FIELDS);
+    let (_, mut at) = line(bytes, 0)?;
+    loop {
+        let (text, next) = line(bytes, at)?;
+        at = next;
+        if text.is_empty() {
+            break;
+        }
+        let colon = memchr(b':', text).ok_or(Unsayable)?;
+        let (name, value) = (&text[..colon], trim(&text[colon + 1..]));
+        match special(name) {
+            Special::None => put(&mut fields, name, value, false)?,
+            Special::Unique => put(&mut fields, name, value, true)?,
+            Special::Hop => {}
+            Special::Coding => head.is_chunked = true,
+            Special::Accept if status == SWITCHING => {}
+            Special::Accept => put(&mut fields, name, value, false)?,
+            Special::Length => {
+                let number = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+                head.length = Some(number.ok_or(Unsayable)?);
+                fields.insert(CONTENT_LENGTH, HeaderValue::from_bytes(value).map_err(|_| Unsayable)?);
+            }
+        }
+    }
+    head.bytes = at;
+    *head.response.headers_mut() = fields;
+    Ok(head)
 }
 
 /// The trailer section `lines`: field lines with CRLF.
@@ -35,20 +75,128 @@ pub fn response(bytes: &[u8], head: &AnswerHead) -> Result<Response<()>, Unsayab
 /// When a name or value is none of HTTP/2's.
 pub fn trailers(lines: &[u8]) -> Result<HeaderMap, Unsayable> {
     let mut fields = HeaderMap::new();
-    for line in lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty()) {
-        let colon = memchr::memchr(b':', line).ok_or(Unsayable)?;
-        let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Unsayable)?;
-        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).map_err(|_| Unsayable)?;
-        fields.append(name, value);
+    let mut at = 0;
+    while at < lines.len() {
+        let (text, next) = line(lines, at)?;
+        at = next;
+        let colon = memchr(b':', text).ok_or(Unsayable)?;
+        put(&mut fields, &text[..colon], trim(&text[colon + 1..]), false)?;
     }
     Ok(fields)
 }
 
-fn passes(line: &Line, is_tunnel: bool, bytes: &[u8]) -> bool {
-    if is_tunnel {
-        return !line.hop && !line.name.of(bytes).eq_ignore_ascii_case(b"sec-websocket-accept");
-    }
-    !line.hop || line.known == Known::ContentLength
+/// The line that begins at `at`, without its CRLF, and where the next begins.
+fn line(bytes: &[u8], at: usize) -> Result<(&[u8], usize), Unsayable> {
+    let length = memchr(b'\r', &bytes[at..]).ok_or(Unsayable)?;
+    let end = at + length;
+    if bytes.get(end + 1) == Some(&b'\n') { Ok((&bytes[at..end], end + 2)) } else { Err(Unsayable) }
 }
 
+/// Without the white space around it, which is SP and HTAB (RFC 9110 5.5) and nothing else.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Values that never come twice are not to enter the table of the peer: each would be sought among all that came before,
+/// and none is ever found.
+fn put(fields: &mut HeaderMap, name: &[u8], value: &[u8], is_unique: bool) -> Result<(), Unsayable> {
+    let name = HeaderName::from_bytes(name).map_err(|_| Unsayable)?;
+    let mut value = HeaderValue::from_bytes(value).map_err(|_| Unsayable)?;
+    value.set_sensitive(is_unique);
+    fields.append(name, value);
+    Ok(())
+}
+
+/// Fields that are treated apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Special {
+    None,
+    /// Belongs to one hop (RFC 9113 8.2.2).
+    Hop,
+    /// `Transfer-Encoding`: of ours it says chunked.
+    Coding,
+    Length,
+    /// `Sec-WebSocket-Accept` means nothing in HTTP/2 (RFC 8441 5).
+    Accept,
+    Unique,
+}
+
+fn special(name: &[u8]) -> Special {
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        7 if is(b"upgrade") => Special::Hop,
+        10 if is(b"connection") || is(b"keep-alive") => Special::Hop,
+        12 if is(b"x-request-id") => Special::Unique,
+        14 if is(b"content-length") => Special::Length,
+        16 if is(b"proxy-connection") => Special::Hop,
+        17 if is(b"transfer-encoding") => Special::Coding,
+        20 if is(b"sec-websocket-accept") => Special::Accept,
+        _ => Special::None,
+    }
+}
+
+/// For so many fields there is room at first.
+const USUAL_FIELDS: usize = 12;
+
 const SWITCHING: u16 = 101;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_said_in_http_2() {
+        let text = b"HTTP/1.1 200 OK\r\nServer: x\r\nDate:  y \r\nconnection: close\r\nContent-Length: 5\r\n\
+            set-cookie: a\r\nset-cookie: b\r\nX-Request-Id: z\r\nempty:\r\n\r\nhello";
+        let head = read(text).unwrap();
+        assert_eq!((head.status, head.length, head.is_chunked), (200, Some(5), false));
+        assert_eq!(&text[head.bytes..], b"hello");
+        let fields = head.response.headers();
+        assert_eq!(
+            (&fields["server"], &fields["date"], &fields["empty"]),
+            (&"x".parse().unwrap(), &"y".parse().unwrap(), &"".parse().unwrap())
+        );
+        assert_eq!(fields.get_all("set-cookie").iter().count(), 2);
+        assert!(fields["x-request-id"].is_sensitive() && !fields["server"].is_sensitive());
+        assert!(!fields.contains_key("connection"));
+    }
+
+    #[test]
+    fn what_belongs_to_one_hop_stays_there() {
+        let head = read(
+            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+            Sec-WebSocket-Accept: x\r\nsec-websocket-protocol: chat\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!((head.status, head.response.status().as_u16()), (101, 200));
+        assert_eq!(head.response.headers().len(), 1);
+        assert!(read(b"HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n").unwrap().is_chunked);
+    }
+
+    #[test]
+    fn what_we_do_not_write_is_not_read() {
+        for wrong in [
+            "",
+            "HTTP/1.1 200",
+            "HTTP/1.0 200 OK\r\n\r\n",
+            "HTTP/1.1 2x0 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 200 OK\r\na\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\n\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+        ] {
+            assert!(read(wrong.as_bytes()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn trailers_are_lines() {
+        let fields = trailers(b"X-Sum: 7\r\na:b\r\n").unwrap();
+        assert_eq!((&fields["x-sum"], &fields["a"]), (&"7".parse().unwrap(), &"b".parse().unwrap()));
+        assert!(trailers(b"x").is_err());
+    }
+}

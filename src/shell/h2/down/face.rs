@@ -17,12 +17,9 @@ use super::purse::{Piece, Purse};
 use super::request::Intake;
 use crate::proto::h1::chunked::Decoder;
 use crate::proto::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
-use crate::proto::h1::parse::{self, HeadLimits, Progress};
-use crate::proto::head::{AnswerBody, AnswerHead};
 use crate::shell::buffer::Buffer;
 use crate::shell::buffers::SMALL_BYTES;
 use crate::shell::tls::Told;
-use crate::words::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 
 /// One stream of a client's connection. It is used for one after the other.
 pub struct Face {
@@ -42,7 +39,6 @@ pub struct Face {
     long_head: usize,
     /// It counts as a stream of its purse.
     is_live: bool,
-    head: AnswerHead,
     chunks: Decoder,
 }
 
@@ -52,6 +48,11 @@ struct Request {
     intake: Intake,
     /// Came and is not given on yet.
     data: Bytes,
+    /// What is missing of the length that was announced.
+    left: u64,
+    /// Completes that length, before the stream's end came. It waits for that: were there more, an upstream would have
+    /// had a whole request of one that is malformed (RFC 9113 8.1.1).
+    withheld: Bytes,
     /// Framing that is to be given on before `data`.
     due: Vec<u8>,
     /// How much of `due` was.
@@ -96,10 +97,6 @@ enum Framing {
     Tunnel,
 }
 
-/// What an exchange writes was read from an upstream within its limits; these only keep the parser's arithmetic.
-const LIMITS: HeadLimits =
-    HeadLimits { bytes: 2 * HEADER_BYTES_MAX as usize, lines: 2 * HEADERS_MAX as usize, target_bytes: 0 };
-
 impl Face {
     /// A face without a stream, for connections that hold by `purse`.
     #[must_use]
@@ -111,6 +108,8 @@ impl Face {
                 stream: None,
                 intake: Intake::Nothing,
                 data: Bytes::new(),
+                left: 0,
+                withheld: Bytes::new(),
                 due: Vec::new(),
                 due_at: 0,
                 is_in_chunk: false,
@@ -130,7 +129,6 @@ impl Face {
             progress: 0,
             long_head: 0,
             is_live: false,
-            head: AnswerHead::default(),
             chunks: Decoder::default(),
         }
     }
@@ -148,6 +146,7 @@ impl Face {
         let request = &mut self.request;
         request.is_over = intake == Intake::Nothing;
         request.intake = intake;
+        request.left = if let Intake::Length(length) = intake { length } else { 0 };
         request.stream = Some(stream);
         self.answer.place = Place::Head(respond);
         self.to_head = to_head;
@@ -172,7 +171,7 @@ impl Face {
         let request = &mut self.request;
         self.told = None;
         request.stream = None;
-        request.data = Bytes::new();
+        (request.data, request.withheld) = (Bytes::new(), Bytes::new());
         request.due.clear();
         (request.due_at, request.is_in_chunk, request.is_over) = (0, false, true);
         (self.is_gone, self.is_shut, self.progress) = (false, false, 0);
@@ -329,43 +328,37 @@ impl Face {
     }
 
     fn take_head(&mut self) -> io::Result<()> {
-        let bytes = self.answer.held.data();
-        let read = parse::answer(bytes, 0, &LIMITS, self.to_head, &mut self.head);
-        if read != Ok(Progress::Complete) {
-            return Err(broken());
-        }
-        let response = answer::response(bytes, &self.head).map_err(|_| broken())?;
-        self.progress += self.head.bytes as u64;
-        self.answer.held.consume(self.head.bytes);
+        let head = answer::read(self.answer.held.data()).map_err(|_| broken())?;
+        self.progress += head.bytes as u64;
+        self.answer.held.consume(head.bytes);
         let Place::Head(respond) = &mut self.answer.place else { return Err(broken()) };
-        if self.head.status < 200 && self.head.status != SWITCHING {
-            return respond.send_informational(response).map_err(gone);
+        let is_tunnel = head.status == SWITCHING;
+        if head.status < 200 && !is_tunnel {
+            return respond.send_informational(head.response).map_err(gone);
         }
-        let mut is_last = false;
-        self.answer.framing = match self.head.body {
-            _ if self.head.status == SWITCHING && self.request.intake == Intake::Tunnel => Framing::Tunnel,
-            AnswerBody::None if self.head.status != SWITCHING => {
-                is_last = true;
-                Framing::Length(0)
-            }
-            AnswerBody::Length(length) => Framing::Length(length),
-            // A head that is all there is ends the stream itself: gRPC takes it for trailers then.
-            AnswerBody::Chunked if self.answer.held.data() == BODY_END => {
-                is_last = true;
-                self.answer.held.clear();
-                Framing::Length(0)
-            }
-            AnswerBody::Chunked => {
+        // A head that is all there is ends the stream itself: gRPC takes it for trailers then.
+        let is_empty = head.length == Some(0) || head.is_chunked && self.answer.held.data() == BODY_END;
+        if is_empty {
+            self.answer.held.clear();
+        }
+        let has_body = !self.to_head && !matches!(head.status, 204 | 304) && !is_empty;
+        let is_last = !is_tunnel && !has_body;
+        self.answer.framing = match head.length {
+            _ if is_tunnel && self.request.intake == Intake::Tunnel => Framing::Tunnel,
+            _ if is_tunnel => return Err(broken()),
+            _ if is_last => Framing::Length(0),
+            Some(length) => Framing::Length(length),
+            None if head.is_chunked => {
                 self.chunks.reset();
                 Framing::Chunks
             }
             // An exchange of HTTP/1.1 tells its end in another way.
-            AnswerBody::None | AnswerBody::UntilClose => return Err(broken()),
+            None => return Err(broken()),
         };
-        let stream = respond.send_response(response, is_last).map_err(gone)?;
+        let stream = respond.send_response(head.response, is_last).map_err(gone)?;
         self.answer.place = if is_last { Place::Over(stream) } else { Place::Body(stream) };
         // A tunnel that was not opened carries no body that its exchange would read.
-        if self.request.intake == Intake::Tunnel && self.answer.framing != Framing::Tunnel {
+        if self.request.intake == Intake::Tunnel && !is_tunnel {
             self.request.intake = Intake::Nothing;
             self.request.is_over = true;
         }
@@ -491,6 +484,12 @@ impl Request {
         match ready!(stream.poll_data(cx)) {
             Some(data) => {
                 self.data = data?;
+                if let Intake::Length(_) = self.intake {
+                    self.left = self.left.saturating_sub(self.data.len() as u64);
+                    if self.left == 0 && !self.data.is_empty() && !stream.is_end_stream() {
+                        self.withheld = std::mem::take(&mut self.data);
+                    }
+                }
                 if self.intake == Intake::Chunks && !self.data.is_empty() {
                     let mut room = [0; CHUNK_HEADER_BYTES];
                     self.owe(&[chunk_header(self.data.len() as u64, &mut room)]);
@@ -500,6 +499,7 @@ impl Request {
             None => {
                 let trailers = ready!(stream.poll_trailers(cx))?;
                 self.is_over = true;
+                self.data = std::mem::take(&mut self.withheld);
                 if self.intake == Intake::Chunks {
                     self.owe(&[LAST_CHUNK]);
                     // With a length there is no place for them in HTTP/1.1; RFC 9110 6.5.2 lets them be dropped.

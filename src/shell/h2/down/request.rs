@@ -13,9 +13,9 @@ use crate::shell::buffer::Buffer;
 pub enum Intake {
     /// There is none.
     Nothing,
-    /// As `content-length` said; `h2` makes sure of it (RFC 9113 8.1.1).
-    Length,
-    /// In chunks.
+    /// So many bytes, as `content-length` said; `h2` makes sure of it (RFC 9113 8.1.1).
+    Length(u64),
+    /// In chunks. So comes a body that is announced to be empty and has not ended: until it has, the request is not whole.
     Chunks,
     /// The bytes of a tunnel (RFC 8441 5).
     Tunnel,
@@ -45,9 +45,16 @@ pub fn intake(parts: &Parts, is_whole: bool) -> Result<Intake, Malformed> {
     Ok(match asks(parts) {
         Asks::WebSocket => Intake::Tunnel,
         _ if is_whole => Intake::Nothing,
-        _ if parts.headers.contains_key(CONTENT_LENGTH) => Intake::Length,
-        _ => Intake::Chunks,
+        _ => match length(parts) {
+            Some(length) if length > 0 => Intake::Length(length),
+            _ => Intake::Chunks,
+        },
     })
+}
+
+/// What `content-length` says; `h2` has refused what is no number.
+fn length(parts: &Parts) -> Option<u64> {
+    parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn asks(parts: &Parts) -> Asks {
@@ -110,7 +117,7 @@ pub fn write_head(buffer: &mut Buffer, parts: &Parts, intake: Intake, key: &[u8]
     if let Some(authority) = authority {
         text.put(&[b"host: ", authority, b"\r\n"]);
     }
-    text.put_fields(&parts.headers, authority.is_some(), asks);
+    text.put_fields(&parts.headers, authority.is_some(), asks, intake);
     match (asks, intake) {
         (Asks::WebSocket, _) => {
             text.put(&[b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: ", key, b"\r\n"]);
@@ -137,7 +144,7 @@ impl Text<'_> {
         }
     }
 
-    fn put_fields(&mut self, fields: &HeaderMap, has_authority: bool, asks: Asks) {
+    fn put_fields(&mut self, fields: &HeaderMap, has_authority: bool, asks: Asks, intake: Intake) {
         let mut has_cookie = false;
         for (name, value) in fields {
             let is_replaced = match name {
@@ -146,6 +153,7 @@ impl Text<'_> {
                     has_cookie = true;
                     true
                 }
+                &CONTENT_LENGTH if intake == Intake::Chunks => true,
                 // A tunnel is no body, and the key is ours.
                 name => asks == Asks::WebSocket && (*name == CONTENT_LENGTH || *name == KEY),
             };

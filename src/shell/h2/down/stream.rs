@@ -59,6 +59,7 @@ impl<I: Io> Runner<I> {
             waker: Cell::new(None),
             is_dismissed: Cell::new(false),
         });
+        core.runner_begins();
         core.io.spawn(Running { core: Rc::clone(core), post: Rc::clone(&post), place: Place::Waiting });
         Self { post, is_waiting: true }
     }
@@ -125,6 +126,12 @@ impl<I: Io> Running<I> {
         let mut stage = self.core.stage();
         stage.enter(downstream);
         Poll::Ready(Some(Place::Playing(stage)))
+    }
+}
+
+impl<I: Io> Drop for Running<I> {
+    fn drop(&mut self) {
+        self.core.runner_ends();
     }
 }
 

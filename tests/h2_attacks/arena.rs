@@ -1,0 +1,97 @@
+//! Where attacks take place: a gateway as a process, an origin, a good client that never stops asking, and a watch over
+//! the gateway's memory.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use crate::h2_frames::origin::Echo;
+use crate::h2_frames::peer::{ALIVE, Peer, Target};
+use crate::support::PATIENCE;
+use crate::support::process::Process;
+
+/// Connections that attack at the same time.
+pub const ATTACKERS: u64 = 12;
+/// What one of them may make the process hold: half a MiB of payload, and 128 exchanges in progress with their upstream
+/// connections, which the kernel counts in pages of 2 MiB for all of them together.
+const HELD_BYTES_MAX: u64 = 3 * 512 * 1024;
+/// Requests of the good client before and after.
+const QUIET_REQUESTS: usize = 50;
+
+/// The place.
+pub struct Arena {
+    process: Process,
+    /// The origin of the attackers, and the good client's own: no attack is on a server behind the gateway.
+    _origins: [Echo; 2],
+    /// The listener of the attackers, on the same core as the good client's.
+    pub target: Target,
+    pub good: Target,
+}
+
+impl Arena {
+    /// With these further keys of the attackers' listener.
+    pub fn open(more: &str) -> Self {
+        let origins = [(); 2].map(|()| Echo::on((Ipv4Addr::LOCALHOST, 0).into()));
+        let listener = "address = \"127.0.0.1:0\"\nprotocols = [\"h2\"]";
+        let upstream = |origin: &Echo| format!("endpoints = [\"{}\"]", origin.origin.endpoint());
+        let process = Process::run(&format!(
+            "[server]\nworkers = 1\n[listeners.good]\n{listener}\n[listeners.web]\n{listener}\n{more}\n\
+             [upstreams.origin]\n{}\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
+             [upstreams.good]\n{}\n[routes.good]\npath = \"{ALIVE}\"\nupstream = \"good\"\n",
+            upstream(&origins[0]),
+            upstream(&origins[1]),
+        ));
+        let target = |name: &str| Target { address: process.address(name), tls: None, patience: PATIENCE };
+        let (target, good) = (target("web"), target("good"));
+        Self { process, _origins: origins, target, good }
+    }
+
+    /// Lets `attack` loose on [`ATTACKERS`] connections; each gives its peer, which is held until all have ended. The
+    /// good client must get every answer, and the gateway must not hold much for the attackers.
+    pub fn suffer(&self, attack: impl Fn(&Target) -> Peer + Sync) {
+        let mut good = Peer::ready(&self.good);
+        (0..QUIET_REQUESTS).for_each(|_| ask(&mut good));
+        let is_over = AtomicBool::new(false);
+        let (rest, peak) = (self.process.resident_bytes(), AtomicU64::new(0));
+        thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                while !is_over.load(SeqCst) {
+                    peak.fetch_max(self.process.resident_bytes(), SeqCst);
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let asking = scope.spawn(|| {
+                let mut count = 0;
+                while !is_over.load(SeqCst) {
+                    ask(&mut good);
+                    count += 1;
+                }
+                count
+            });
+            let attackers: Vec<_> = (0..ATTACKERS).map(|_| scope.spawn(|| attack(&self.target))).collect();
+            let peers: Vec<_> = attackers.into_iter().map(|attacker| attacker.join()).collect();
+            is_over.store(true, SeqCst);
+            let count: u64 = asking.join().expect("the good client gets its answers");
+            watch.join().expect("the watch stays awake");
+            assert!(count > 0, "the good client was served meanwhile");
+            peers.into_iter().for_each(|peer| drop(peer.expect("the attack went as planned")));
+        });
+        let held = peak.load(SeqCst).saturating_sub(rest) / ATTACKERS;
+        println!("held {} KiB for each attacker", held / 1024);
+        assert!(held <= HELD_BYTES_MAX, "{held} bytes were held for each attacker");
+        (0..QUIET_REQUESTS).for_each(|_| ask(&mut good));
+        assert_eq!(good.audit.breaches, [""; 0]);
+    }
+}
+
+/// One request of the good client, and its answer.
+fn ask(good: &mut Peer) {
+    let stream = good.get(ALIVE);
+    let said = good.answer(stream);
+    assert_eq!((said.status(), said.text().as_str()), (Some(200), "alive"), "{:?} {:?}", good.goaway, said);
+    good.said.remove(&stream);
+    if stream.is_multiple_of(1_001) {
+        good.send(crate::h2_frames::frame::window_update(0, 5_000));
+    }
+}

@@ -1,0 +1,64 @@
+//! How long a good client waits while others attack: asked at a fixed rate, each answer counted from when its request
+//! was due. `scripts/h2-attacks` runs this with a released gateway; no test judges time.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::arena::Arena;
+use super::floods::{FLOODS, run};
+use crate::h2_frames::frame::window_update;
+use crate::h2_frames::peer::{ALIVE, Peer, Target};
+
+/// Requests per second, and seconds of each measurement.
+const RATE: u32 = 500;
+const SECONDS: u32 = 4;
+/// Connections that attack; each begins anew when it was ended.
+const ATTACKERS: usize = 2;
+
+/// The wait in microseconds that `share` of a thousand requests did not exceed.
+fn measure(target: &Target, share: usize) -> u128 {
+    let mut good = Peer::ready(target);
+    let began = Instant::now();
+    let mut waits = Vec::new();
+    for number in 0..RATE * SECONDS {
+        let due = began + Duration::from_secs(1) * number / RATE;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let stream = good.get(ALIVE);
+        let said = good.answer(stream);
+        assert_eq!((said.status(), said.text().as_str()), (Some(200), "alive"));
+        waits.push(due.elapsed().as_micros());
+        good.said.remove(&stream);
+        if number % 1_000 == 999 {
+            good.send(window_update(0, 5_000));
+        }
+    }
+    waits.sort_unstable();
+    waits[(waits.len() - 1) * share / 1_000]
+}
+
+#[test]
+#[ignore = "measures time: scripts/h2-attacks runs it"]
+fn latency_of_a_good_client() {
+    println!("{:<62} {:>9} {:>9} {:>6}", "attack", "p99 µs", "quiet µs", "ratio");
+    for flood in FLOODS {
+        let arena = Arena::open("");
+        measure(&arena.good, 990);
+        let before = measure(&arena.good, 990);
+        let is_over = AtomicBool::new(false);
+        let during = thread::scope(|scope| {
+            for _ in 0..ATTACKERS {
+                scope.spawn(|| {
+                    while !is_over.load(SeqCst) {
+                        drop(run(flood, &arena.target));
+                    }
+                });
+            }
+            let during = measure(&arena.good, 990);
+            is_over.store(true, SeqCst);
+            during
+        });
+        let quiet = before.min(measure(&arena.good, 990));
+        println!("{:<62} {during:>9} {quiet:>9} {:>6.2}", flood.name, during as f64 / quiet as f64);
+    }
+}
