@@ -12,6 +12,8 @@ mod actors;
 mod bodies;
 /// Certificates and keys: what is said of bad ones, which one a client sees, and how others take their place.
 mod certificates;
+/// Real clients, from curl to Chromium, get what they ask for.
+mod clients;
 /// What an exchange costs: allocations and sends, held exactly.
 mod costs;
 /// Many exchanges, all sizes, every pace.
