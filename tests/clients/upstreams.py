@@ -1,10 +1,12 @@
 """The upstreams in Python: a gRPC service of all four kinds by grpcio, and a WebSocket server."""
 
+import contextlib
 import socket
 import threading
 from concurrent import futures
 
 import grpc
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 MESSAGE_BYTES_MAX = 8 << 20
@@ -84,11 +86,12 @@ class Sockets:
 
     def echo(self, connection: ServerConnection) -> None:
         """Serves one connection."""
-        for message in connection:
-            if isinstance(message, str) and message.startswith("close "):
-                connection.close(int(message.removeprefix("close ")), "as asked")
-            else:
-                connection.send(message)
+        with contextlib.suppress(ConnectionClosed):
+            for message in connection:
+                if isinstance(message, str) and message.startswith("close "):
+                    connection.close(int(message.removeprefix("close ")), "as asked")
+                else:
+                    connection.send(message)
         self.closed.append((connection.close_code, connection.close_reason))
 
     def stop(self) -> None:

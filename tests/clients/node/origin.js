@@ -9,6 +9,7 @@ const path = require('node:path');
 
 const PAGE = fs.readFileSync(path.join(__dirname, '../page.html'));
 const EVENTS = 3;
+const LARGE = Buffer.alloc(1 << 20, 'r');
 
 /// Images that are answered once the page has reported what it saw.
 let held = [];
@@ -32,7 +33,10 @@ const answers = {
     response.writeEarlyHints({ link: '</style.css>; rel=preload' });
     response.end('hinted');
   },
-  '/large': (request, response) => response.end(Buffer.alloc(1 << 20, 'r')),
+  '/large': (request, response) => {
+    response.setHeader('content-length', LARGE.length);
+    response.end(LARGE);
+  },
   '/forever': (request, response) => response.write('begun'),
   '/events': events,
   '/page': (request, response) => {
@@ -82,8 +86,8 @@ function serve(request, response) {
       response.end();
     }
   });
-  response.on('close', () => {
-    if (!response.writableFinished) {
+  (response.stream ?? response).on('close', () => {
+    if (!response.writableEnded) {
       console.log(`lost ${request.method} ${request.url}`);
     }
   });

