@@ -73,6 +73,8 @@ pub fn ready_server(mut config: ServerConfig) -> Arc<ServerConfig> {
     config.cert_resolver = Arc::new(Hearing(config.cert_resolver));
     // Records are ours (`record`).
     config.enable_secret_extraction = true;
+    // The suite is ours to choose: a client that puts a weaker one first does not get it.
+    config.ignore_client_order = true;
     // RFC 8446 8: what comes before the handshake is over may be a replay.
     config.max_early_data_size = 0;
     config.send_half_rtt_data = false;
