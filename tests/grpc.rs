@@ -163,6 +163,23 @@ fn a_deadline_bounds_the_call_and_both_sides_learn_of_it() {
 }
 
 #[test]
+fn a_deadline_within_the_answer_ends_it_with_its_status() {
+    let origin = H2Origin::serving(|mut call: Call| async move {
+        let mut body = call.answer(200, &[GRPC]);
+        body.send("first");
+        while call.piece().await.is_some() {}
+    });
+    with_client(&before(&origin), |mut client: H2Client| async move {
+        let fields = [GRPC, TE, ("grpc-timeout", "500m")];
+        let mut answer = client.begin("POST", "/test.Echo/Bidi", &fields, false).await.answer().await;
+        answer.read().await.expect("it ends, and is not reset");
+        assert_eq!((answer.body.as_slice(), answer.trailer("grpc-status")), (&b"first"[..], Some("4")));
+    });
+    let cut = origin.await_cut();
+    assert!(cut.contains("no longer needed"), "{cut}");
+}
+
+#[test]
 fn a_route_bounds_the_deadline_and_may_leave_it_to_the_client() {
     let origin = H2Origin::serving(|mut call: Call| async move { call.answer_bodiless(200, &[GRPC]) });
     let timeout = |route: &str, fields: &[(&'static str, &'static str)]| {

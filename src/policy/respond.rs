@@ -79,9 +79,7 @@ pub fn fault(out: &mut Vec<u8>, kind: Kind, frame: &Frame<'_>, form: ErrorForm, 
     status_line(out, form.status(kind));
     line(out, "content-type", media.as_bytes());
     if let ErrorForm::Grpc(_) = form {
-        line_with(out, "grpc-status", |out| push_decimal(u64::from(row.grpc), out));
-        // Titles are our own: nothing in them needs to be percent-encoded.
-        line(out, "grpc-message", row.title.as_bytes());
+        grpc_status(out, kind);
     }
     // RFC 9209: the pseudonym, the error type; never where the upstream is.
     out.extend_from_slice(b"proxy-status: ");
@@ -91,6 +89,14 @@ pub fn fault(out: &mut Vec<u8>, kind: Kind, frame: &Frame<'_>, form: ErrorForm, 
     out.extend_from_slice(b"\r\ncache-control: no-store\r\n");
     out.extend_from_slice(extra);
     finish(out, frame, Some(&body));
+}
+
+/// Appends the lines that say a fault to a gRPC client, as fields or as trailers.
+pub fn grpc_status(out: &mut Vec<u8>, kind: Kind) {
+    let row = kind.row();
+    line_with(out, "grpc-status", |out| push_decimal(u64::from(row.grpc), out));
+    // Titles are our own: nothing in them needs to be percent-encoded.
+    line(out, "grpc-message", row.title.as_bytes());
 }
 
 /// Appends a fixed answer's head, and its body when that is short; true when the body is in `out`.

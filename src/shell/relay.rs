@@ -21,6 +21,8 @@ use super::work::Work;
 use super::{introduction, local, target};
 use crate::plan::FieldEdits;
 use crate::policy::outgoing::{Downward, DownwardFraming};
+use crate::policy::{grpc, respond};
+use crate::proto::grpc_web;
 use crate::proto::h1::encode::CHUNK_HEADER_BYTES;
 use crate::proto::head::{AnswerBody, Version};
 use crate::words::fault::{Fault, Kind, Stage};
@@ -67,6 +69,9 @@ pub async fn relay<I: Io>(
         Err(fault) => return refuse(down, work, story, upload, fault).await,
     };
     let sent = poll_fn(|cx| relay.poll(cx, down, work, story, upload, deadlines)).await;
+    if matches!(&sent, Err(fault) if fault.kind == Kind::RequestTimeout) && relay.may_end_by_status(down, work) {
+        poll_fn(|cx| Poll::Ready(tell_timeout(cx, down))).await;
+    }
     down.core.buffers.borrow_mut().give(std::mem::take(&mut relay.buffer));
     story.record.bytes_in = upload.received;
     match sent {
@@ -87,6 +92,20 @@ fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: Downwa
     }
     story.record.fault = Some(fault);
     Next::Close
+}
+
+/// Ends a gRPC answer with the status of its deadline. gRPC's clients would take a reset for a failure of ours, and they
+/// often hear of it before their own clock tells them. A client that cannot take the trailers now is reset nevertheless.
+fn tell_timeout<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>) {
+    let mut trailers = Vec::new();
+    respond::grpc_status(&mut trailers, Kind::RequestTimeout);
+    let end = Outgoing::end(&trailers);
+    let mut buffer = down.core.buffers.borrow_mut().at_least(end.len());
+    let fits = buffer.append(&end);
+    debug_assert!(fits, "the buffer was taken to hold it");
+    // Taken or not, what follows is the end of the stream.
+    let _ = down.stream.poll_write(cx, &mut buffer);
+    down.core.buffers.borrow_mut().give(buffer);
 }
 
 fn framing(work: &Work) -> DownwardFraming {
@@ -153,6 +172,13 @@ impl<'u, I: Io> Relay<'u, I> {
             down.core.buffers.borrow_mut().give(std::mem::replace(&mut relay.buffer, larger));
         }
         Ok((relay, payload))
+    }
+
+    /// True when a gRPC client has taken all pieces so far, so that trailers may follow: a status that is not OK says
+    /// that the answer is not whole. gRPC-Web has its trailers in the body, and is cut instead.
+    fn may_end_by_status(&self, down: &Downstream<I>, work: &Work) -> bool {
+        let is_idle = self.buffer.is_empty() && self.end.is_none() && self.outgoing == Outgoing::Chunked;
+        is_idle && grpc::kind(&work.request, down.inbound.data()) == Some(grpc_web::Kind::Grpc)
     }
 
     /// Decodes what the buffer holds and frames it for the client.
