@@ -91,7 +91,7 @@ fn ask(good: &mut Peer) {
     let said = good.answer(stream);
     assert_eq!((said.status(), said.text().as_str()), (Some(200), "alive"), "{:?} {:?}", good.goaway, said);
     good.said.remove(&stream);
-    if stream % 1_001 == 0 {
+    if stream.is_multiple_of(1_001) {
         good.send(crate::h2_frames::frame::window_update(0, 5_000));
     }
 }

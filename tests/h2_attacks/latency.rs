@@ -12,7 +12,7 @@ use crate::h2_frames::peer::{ALIVE, Peer, Target};
 
 /// Requests per second, and seconds of each measurement.
 const RATE: u32 = 500;
-const SECONDS: u32 = 4;
+const SECONDS: u32 = 3;
 /// Connections that attack; each begins anew when it was ended.
 const ATTACKERS: usize = 2;
 
