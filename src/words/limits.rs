@@ -113,6 +113,9 @@ pub const H2_QUEUED_BYTES_OF_STREAM: usize = 64 * 1024;
 pub const H2_WAITING_BYTES: usize = 128 * 1024;
 /// Heads of one connection's requests that are longer than a small buffer; over it more such streams are refused.
 pub const H2_LONG_HEADS_BYTES: usize = 192 * 1024;
+/// What is read and dropped behind our last frame, so that the client sees it and not a reset: what a client may have
+/// sent before it heard of it.
+pub const H2_LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Header blocks that are decoded in one turn of a connection: each may be many times what it was on the wire.
 pub const H2_BLOCKS_PER_TURN: u32 = 4;
 /// CONTINUATION frames of one header block.

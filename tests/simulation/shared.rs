@@ -139,7 +139,7 @@ impl Talk {
     async fn stream(&self, id: u32, requests: SendRequest<Bytes>) {
         let ask = &self.stage.scenario.asks[id as usize];
         self.stage.account(id, |account| account.begun = Some(self.world().now()));
-        let is_whole = ask.body == Body::None;
+        let is_whole = matches!(ask.body, Body::None | Body::Length(0));
         let begun = match requests.ready().await {
             Ok(mut requests) => requests.send_request(request(ask, id, &self.stage), is_whole),
             Err(failed) => Err(failed),
@@ -258,9 +258,10 @@ async fn give(
     let mut start = 0;
     while start < ask.body_bytes() || ask.body_bytes() == 0 {
         if start >= end {
-            return Ok(stop(world, stage, wire, ask, id, stream));
+            stop(world, stage, wire, ask, id, stream);
+            return Ok(());
         }
-        if ask.body == Body::None {
+        if matches!(ask.body, Body::None | Body::Length(0)) {
             return Ok(());
         }
         if let Manner::Slow(_, pause) = ask.manner {

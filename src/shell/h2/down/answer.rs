@@ -49,7 +49,7 @@ pub fn read(bytes: &[u8]) -> Result<Head, Unsayable> {
             break;
         }
         let colon = memchr(b':', text).ok_or(Unsayable)?;
-        let (name, value) = (&text[..colon], text[colon + 1..].trim_ascii());
+        let (name, value) = (&text[..colon], trim(&text[colon + 1..]));
         match special(name) {
             Special::None => put(&mut fields, name, value, false)?,
             Special::Unique => put(&mut fields, name, value, true)?,
@@ -80,7 +80,7 @@ pub fn trailers(lines: &[u8]) -> Result<HeaderMap, Unsayable> {
         let (text, next) = line(lines, at)?;
         at = next;
         let colon = memchr(b':', text).ok_or(Unsayable)?;
-        put(&mut fields, &text[..colon], text[colon + 1..].trim_ascii(), false)?;
+        put(&mut fields, &text[..colon], trim(&text[colon + 1..]), false)?;
     }
     Ok(fields)
 }
@@ -90,6 +90,14 @@ fn line(bytes: &[u8], at: usize) -> Result<(&[u8], usize), Unsayable> {
     let length = memchr(b'\r', &bytes[at..]).ok_or(Unsayable)?;
     let end = at + length;
     if bytes.get(end + 1) == Some(&b'\n') { Ok((&bytes[at..end], end + 2)) } else { Err(Unsayable) }
+}
+
+/// Without the white space around it, which is SP and HTAB (RFC 9110 5.5) and nothing else.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// Values that never come twice are not to enter the table of the peer: each would be sought among all that came before,

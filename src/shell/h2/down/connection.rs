@@ -23,7 +23,7 @@ use crate::shell::tls::Told;
 use crate::shell::wire::Wire;
 use crate::words::ids::ListenerId;
 use crate::words::limits::{
-    DRAIN_BYTES, H2_CONNECTION_WINDOW, H2_QUEUED_BYTES_OF_STREAM, H2_STREAM_WINDOW, H2_STREAMS, LINGER_TIME,
+    H2_CONNECTION_WINDOW, H2_LINGER_BYTES, H2_QUEUED_BYTES_OF_STREAM, H2_STREAM_WINDOW, H2_STREAMS, LINGER_TIME,
 };
 use crate::words::time::Instant;
 
@@ -275,7 +275,7 @@ impl<I: Io> Connection<I> {
     }
 
     fn linger(&self) -> Place<I> {
-        Place::Lingering(self.core.io.now().after(LINGER_TIME), DRAIN_BYTES as usize * 4)
+        Place::Lingering(self.core.io.now().after(LINGER_TIME), H2_LINGER_BYTES)
     }
 
     /// Begins to serve a stream.
