@@ -33,6 +33,8 @@ pub mod model;
 mod mutate;
 /// Canonical paths.
 mod path;
+/// PROXY headers.
+mod proxy;
 
 #[test]
 fn answer_streams_become_what_the_rules_say() {
@@ -82,4 +84,9 @@ fn log_lines_parse_and_say_what_was_sent() {
 #[test]
 fn path_forms_are_those_of_the_rules() {
     path::run();
+}
+
+#[test]
+fn proxy_headers_are_taken_exactly() {
+    proxy::run();
 }

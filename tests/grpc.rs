@@ -181,6 +181,15 @@ fn a_route_bounds_the_deadline_and_may_leave_it_to_the_client() {
 }
 
 #[test]
+fn what_the_pages_advise_for_calls_that_last_is_taken() {
+    let origin = H2Origin::serving(|mut call: Call| async move { call.answer_bodiless(200, &[GRPC]) });
+    let route = "timeouts = { request = \"none\", first_byte = \"none\", idle = \"1h\" }\nlimits.body = \"1GiB\"";
+    with_client(&before_with(&origin.endpoint(), route, ""), |mut client: H2Client| async move {
+        assert_eq!(client.ask("POST", "/test.Echo/Unary", &[GRPC, TE], b"").await.status, 200);
+    });
+}
+
+#[test]
 fn a_client_that_cancels_cancels_upstream() {
     let began = Arc::new(Gate::default());
     let held = Arc::clone(&began);

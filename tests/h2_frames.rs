@@ -99,7 +99,7 @@ fn every_case_holds_in_clear_text() {
 #[test]
 fn every_case_holds_over_tls() {
     let echo = Echo::on((Ipv4Addr::LOCALHOST, 0).into());
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     let server = (authority.server(&[AUTHORITY], &["h2"]), CertificateNames::new([[AUTHORITY]]));
     let tls = "tls = \"edge\"\n[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]\n";
     let gateway = Bare::start(&config(&echo, tls), keyring(Some(server), None));

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use h2::Reason;
 
 use crate::support::h2_origin::{Call, H2Origin};
+use crate::support::process::Directory;
 use crate::support::wire::{Broken, Framing};
-use crate::support::{Gate, Gateway};
+use crate::support::{Authority, Gate, Gateway, Origin, Reply};
 
 /// Forwards everything to `origin` over h2c; `more` holds further tables of the configuration.
 fn before(origin: &H2Origin, more: &str) -> Gateway {
@@ -344,7 +345,7 @@ fn a_peer_that_takes_no_stream_is_given_up_in_the_time_of_a_connect() {
 
 #[test]
 fn a_server_of_http_1_is_no_server_of_http_2() {
-    let origin = crate::support::Origin::playing(|connection| {
+    let origin = Origin::playing(|connection| {
         connection.send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         let _ = connection.wire().rest();
     });
@@ -384,4 +385,113 @@ fn a_client_that_does_not_read_stalls_its_stream_alone() {
         count += chunk.len();
     }
     assert_eq!(count, 40_000_000);
+}
+
+#[test]
+fn connections_stay_across_a_reload_while_their_endpoint_does() {
+    let gate = Arc::new(Gate::default());
+    let held = Arc::clone(&gate);
+    let origin = H2Origin::serving(move |mut call: Call| {
+        let gate = Arc::clone(&held);
+        async move {
+            call.read().await;
+            if call.asked.uri.ends_with("/waits") {
+                tokio::task::spawn_blocking(move || gate.pass()).await.unwrap();
+            }
+            call.answer_text("done");
+        }
+    });
+    let endpoint = origin.endpoint();
+    let config = |name: &str, protocol: &str| {
+        format!(
+            "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\n\
+             [upstreams.{name}]\nendpoints = [\"{endpoint}\"]\nprotocol = \"{protocol}\"\n\
+             [routes.all]\npath = \"/*\"\nupstream = \"{name}\""
+        )
+    };
+    let gateway = Gateway::start(&config("one", "h2c"));
+    let mut waits = gateway.client();
+    waits.send("GET /waits HTTP/1.1\r\nhost: a\r\n\r\n");
+    origin.await_request(1);
+    gateway.reload(&config("one", "h2c"));
+    assert_eq!(gateway.client().get("/").text(), "done");
+    assert_eq!(origin.connections(), 1);
+    // Another upstream has its own; the old one's ends with its last stream.
+    gateway.reload(&config("two", "h2c"));
+    assert_eq!(gateway.client().get("/").text(), "done");
+    assert_eq!(origin.connections(), 2);
+    gate.open();
+    assert_eq!(waits.answer().text(), "done");
+    origin.await_ended(1);
+}
+
+#[test]
+fn a_connection_at_rest_is_closed_after_its_time() {
+    let origin = H2Origin::serving(|mut call: Call| async move {
+        call.read().await;
+        call.answer_text("done");
+    });
+    let endpoint = origin.endpoint();
+    let gateway = Gateway::with(&format!(
+        "[upstreams.origin]\nendpoints = [\"{endpoint}\"]\nprotocol = \"h2c\"\nidle_timeout = \"100ms\"\n\
+         [routes.all]\npath = \"/*\"\nupstream = \"origin\""
+    ));
+    assert_eq!(gateway.client().get("/").text(), "done");
+    origin.await_ended(1);
+    assert_eq!(gateway.client().get("/").text(), "done");
+    assert_eq!(origin.connections(), 2);
+}
+
+/// A gateway that takes HTTP/2 over TLS for `a.test`, before an origin of HTTP/1.1.
+fn inner(folder: &Directory, authority: &Authority, origin: &Origin, protocols: &str) -> Gateway {
+    authority.sign(&["a.test"]).write(folder.path(), "a");
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    let path = folder.path().display();
+    Gateway::start(&format!(
+        "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\ntls = \"edge\"\nprotocols = [{protocols}]\n\
+         [tls.edge]\ncertificates = [{{ cert = \"{path}/a.pem\", key = \"{path}/a.key\" }}]\n\
+         [upstreams.origin]\nendpoints = [\"{}\"]\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"",
+        origin.endpoint()
+    ))
+}
+
+#[test]
+fn over_tls_requests_share_a_connection_too() {
+    let (folder, authority) = (Directory::new(), Authority::new("us"));
+    let origin = Origin::answering(|request| Reply::text(request.body.clone()).with("x-length", "known"));
+    let inner = inner(&folder, &authority, &origin, "\"h2\"");
+    let (address, path) = (inner.address(), folder.path().display());
+    let outer = |name: &str| {
+        Gateway::with(&format!(
+            "[upstreams.inner]\nendpoints = [\"https://{address}\"]\nprotocol = \"h2\"\n\
+             tls = {{ ca = \"{path}/ca.pem\", server_name = \"{name}\" }}\n\
+             [routes.all]\npath = \"/*\"\nupstream = \"inner\"\nrewrite.host = \"a.test\""
+        ))
+    };
+    let gateway = outer("a.test");
+    let body = "z".repeat(300_000);
+    for _ in 0..3 {
+        let length = body.len();
+        let answer =
+            gateway.client().ask(&format!("POST / HTTP/1.1\r\nhost: b\r\ncontent-length: {length}\r\n\r\n{body}"));
+        assert_eq!((answer.status, answer.text() == body), (200, true));
+    }
+    assert_eq!(gateway.metric("ringway_upstream_connects_total") as u64, 1);
+    assert_eq!(origin.requests()[0].field("x-forwarded-proto"), Some("https"));
+    assert_eq!(outer("other.test").client().get("/").status, 502);
+}
+
+#[test]
+fn an_endpoint_that_speaks_no_http_2_over_tls_gets_no_request() {
+    let (folder, authority) = (Directory::new(), Authority::new("us"));
+    let origin = Origin::answering(|_| Reply::text("never"));
+    let inner = inner(&folder, &authority, &origin, "\"http/1.1\"");
+    let (address, path) = (inner.address(), folder.path().display());
+    let gateway = Gateway::with(&format!(
+        "[upstreams.inner]\nendpoints = [\"https://{address}\"]\nprotocol = \"h2\"\n\
+         tls = {{ ca = \"{path}/ca.pem\", server_name = \"a.test\" }}\n\
+         [routes.all]\npath = \"/*\"\nupstream = \"inner\""
+    ));
+    assert_eq!(gateway.client().get("/").status, 502);
+    assert_eq!(origin.requests().len(), 0);
 }

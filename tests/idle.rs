@@ -24,7 +24,8 @@ use ringway::words::ids::{CoreId, ListenerId};
 use rustls::version::{TLS12, TLS13};
 
 use crate::costs::{Duplex, live_bytes};
-use crate::support::tls::{Authority, Tls, keyring};
+use crate::support::authority::Authority;
+use crate::support::tls::{Tls, keyring};
 
 /// What one holds: its state, its task, the task's bell, and an entry in the queue of deadlines.
 const BYTES_MAX: i64 = 410;
@@ -69,7 +70,7 @@ fn a_connection_at_rest_holds_less_than_half_a_kibibyte() {
 
 #[test]
 fn a_tls_connection_at_rest_holds_its_keys_and_no_buffer() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     let tls = "tls = \"edge\"\nprotocols = [\"http/1.1\"]\n\
                [tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]\n";
     for version in [&TLS12, &TLS13] {

@@ -7,12 +7,15 @@ mod client;
 mod draw;
 mod laws;
 mod ledger;
+mod line;
 mod message;
 mod origin;
 mod play;
 mod scenario;
 mod shared;
 mod tags;
+mod trunk;
+mod tunnel;
 
 use std::time::Duration;
 
@@ -72,6 +75,8 @@ const REGRESSIONS: &[(u64, &str)] = &[
 ];
 /// Seeds that are run when nobody says how many.
 const SEEDS: u64 = 10_000;
+/// Seeds that are run over TLS when nobody says how many.
+const SECURE_SEEDS: u64 = 300;
 /// Tests that the seeds are divided among.
 const SLICES: u64 = 8;
 /// Of so many seeds one in each slice is run twice.
@@ -138,6 +143,76 @@ fn the_laws_hold_for_streams_2() {
 #[test]
 fn the_laws_hold_for_streams_3() {
     run_streams(3);
+}
+
+/// As [`run_slice`], for seeds of scenarios whose origins speak HTTP/2.
+fn run_trunks(slice: u64) {
+    let run = |seed, is_printed| perform(Scenario::of_trunks(seed), seed, is_printed);
+    if let Some(seed) = number("SIM_TRUNKS") {
+        if slice == 0 {
+            let broken = run(seed, true).broken;
+            assert!(broken.is_empty(), "{}", broken.join("\n"));
+        }
+        return;
+    }
+    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SEEDS) / 16);
+    for seed in (from..from + count).filter(|seed| seed % STREAM_SLICES == slice) {
+        let mut verdict = run(seed, false);
+        if seed % TWICE_EVERY < STREAM_SLICES && run(seed, false).hash != verdict.hash {
+            verdict.broken.push("law same_seed_same_trace".to_owned());
+        }
+        let broken = verdict.broken.join("\n  ");
+        assert!(broken.is_empty(), "seed {seed} breaks the law; again with SIM_TRUNKS={seed}:\n  {broken}");
+    }
+}
+
+#[test]
+fn the_laws_hold_for_trunks_0() {
+    run_trunks(0);
+}
+
+#[test]
+fn the_laws_hold_for_trunks_1() {
+    run_trunks(1);
+}
+
+#[test]
+fn the_laws_hold_for_trunks_2() {
+    run_trunks(2);
+}
+
+#[test]
+fn the_laws_hold_for_trunks_3() {
+    run_trunks(3);
+}
+
+#[test]
+fn the_laws_hold_over_tls() {
+    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SECURE_SEEDS));
+    let seeds = number("SIM_SEED").map_or(from..from + count, |seed| seed..seed + 1);
+    let mut failing = Vec::new();
+    for seed in seeds {
+        let secure = || perform(Scenario::of(seed).secured(), seed, number("SIM_SEED").is_some());
+        let mut verdict = secure();
+        if seed % 10 == 0 && secure().hash != verdict.hash {
+            verdict.broken.push("law same_seed_same_trace".to_owned());
+        }
+        if !verdict.broken.is_empty() {
+            failing.push((seed, verdict.broken));
+        }
+        if failing.len() == FAILURES_MAX {
+            break;
+        }
+    }
+    report(&failing);
+}
+
+#[test]
+fn a_dead_upstream_is_noticed_by_ping() {
+    for seed in 1..20 {
+        let broken = perform(Scenario::of_a_dead_trunk(seed), seed, false).broken;
+        assert!(broken.is_empty(), "seed {seed}: {}", broken.join("\n"));
+    }
 }
 
 #[test]

@@ -56,6 +56,8 @@ mod observation;
 mod panics;
 /// Upstream connections are used again when that is safe, and never otherwise.
 mod pooling;
+/// Whose connection it is, as a proxy in front of the gateway says it, and as the gateway says it.
+mod proxy_protocol;
 /// Where requests go, and how they change on the way.
 mod routes;
 /// The whole gateway in virtual time, by the seed.

@@ -8,9 +8,21 @@ use ringway::shell::mail::Row;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, HandshakeKind, SupportedProtocolVersion};
 
-use crate::support::tls::{Authority, Bare, keyring};
+use crate::support::authority::Authority;
+use crate::support::tls::{Bare, keyring};
 use crate::support::wire::Broken;
 use crate::support::{Client, Origin, Reply, eventually};
+
+mod ends;
+mod hosts;
+
+/// A listener with TLS, and these routes.
+fn listener(routes: &str) -> String {
+    format!(
+        "[listeners.web]\naddress = \"127.0.0.1:1\"\ntls = \"edge\"\nprotocols = [\"http/1.1\"]\n\
+         [tls.edge]\ncertificates = [{{ cert = \"a.pem\", key = \"a.key\" }}]\n{routes}"
+    )
+}
 
 /// A listener with TLS that answers by itself.
 const HELLO: &str = "[listeners.web]\naddress = \"127.0.0.1:1\"\ntls = \"edge\"\nprotocols = [\"http/1.1\"]\n\
@@ -24,7 +36,7 @@ fn hello(authority: &Authority) -> Bare {
 
 #[test]
 fn both_versions_are_spoken_and_connections_are_kept() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     let gateway = hello(&authority);
     for version in [&TLS12, &TLS13] {
         let mut config = authority.client(&[version]);
@@ -42,7 +54,7 @@ fn both_versions_are_spoken_and_connections_are_kept() {
 
 #[test]
 fn every_suite_seals_what_the_other_side_opens() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     let gateway = hello(&authority);
     for suite in rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES {
         if format!("{:?}", suite.suite()).contains("RSA") {
@@ -62,7 +74,7 @@ fn every_suite_seals_what_the_other_side_opens() {
 
 #[test]
 fn a_second_connection_resumes_the_first() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     let gateway = hello(&authority);
     for version in [&TLS12, &TLS13] {
         let config = Arc::new(authority.client(&[version]));
@@ -89,7 +101,7 @@ const GET: &str = "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
 
 #[test]
 fn upstreams_are_spoken_to_over_tls_and_their_connections_kept() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     for version in [&TLS12, &TLS13] {
         let origin =
             Origin::answering_securely(authority.server(&["inside.example"], &[]), |_| Reply::text("from inside"));
@@ -106,7 +118,7 @@ fn upstreams_are_spoken_to_over_tls_and_their_connections_kept() {
 
 #[test]
 fn a_certificate_for_another_name_or_of_another_authority_is_not_taken() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new("test"), Authority::new("test"));
     let origin = Origin::answering_securely(authority.server(&["inside.example"], &[]), |_| Reply::text("no"));
     for (authority, name) in [(&authority, "outside.example"), (&other, "inside.example")] {
         let gateway = before(&origin, authority, name, &[&TLS13]);
@@ -119,7 +131,7 @@ fn a_certificate_for_another_name_or_of_another_authority_is_not_taken() {
 
 #[test]
 fn an_upstream_that_speaks_no_tls_gets_no_request() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     let plain = Origin::playing(|connection| {
         connection.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     });
@@ -136,7 +148,7 @@ fn an_upstream_that_speaks_no_tls_gets_no_request() {
 
 #[test]
 fn an_answer_that_ends_with_the_connection_is_whole_only_when_tls_says_so() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     for is_announced in [true, false] {
         let origin = Origin::secure(authority.server(&["inside.example"], &[]), move |connection| {
             if connection.request().is_ok() {
@@ -161,7 +173,7 @@ fn an_answer_that_ends_with_the_connection_is_whole_only_when_tls_says_so() {
 
 #[test]
 fn an_answer_of_known_length_is_whole_without_an_announced_end() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     let origin = Origin::secure(authority.server(&["inside.example"], &[]), |connection| {
         if connection.request().is_ok() {
             connection.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole");
@@ -176,7 +188,7 @@ fn an_answer_of_known_length_is_whole_without_an_announced_end() {
 
 #[test]
 fn large_bodies_go_both_ways_over_both_sides() {
-    let authority = Authority::new();
+    let authority = Authority::new("test");
     for version in [&TLS12, &TLS13] {
         let origin = Origin::answering_securely(authority.server(&["inside.example"], &[]), |request| {
             Reply::text(request.body.clone())

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::control::{self, End, Options, Source};
+use ringway::policy::names::CertificateNames;
+use rustls::version::TLS13;
 
 use super::support::client::Answer;
 use super::support::origin::Connection;
 use super::support::process::Directory;
-use super::support::wire::Broken;
+use super::support::tls::{Authority, Bare, keyring};
+use super::support::wire::{Broken, Wire};
 use super::support::{Client, Gate, Gateway, Origin, Reply, eventually};
 
 /// A handshake as browsers send it.
@@ -460,5 +463,86 @@ fn a_drain_leaves_tunnels_their_time_and_then_cuts_them() {
     assert_eq!(client.wire().bytes(1).unwrap(), b"x");
     assert_eq!(gateway.wait(), End::Drained);
     client.expect_end();
+    origin.await_ended(1);
+}
+
+// ------------------------------------------------------------------------------------------ over TLS
+
+/// Ends this direction as it is done on this side: over TLS the end has an alert of its own.
+fn end(wire: &mut Wire, is_tls: bool) {
+    if is_tls {
+        wire.tls().connection.send_close_notify();
+        wire.tls().flush().unwrap();
+    }
+    wire.finish_sending();
+}
+
+/// A gateway whose sides speak TLS or do not, before an origin that grants and sends back.
+fn secure(authority: &Authority, is_down: bool, is_up: bool) -> (Origin, Bare) {
+    let script = move |connection: &mut Connection| {
+        if connection.request().is_ok() {
+            connection.send(format!("{SWITCH}hello"));
+            let mut wanted = connection.wire().bytes(11).unwrap();
+            wanted.extend(connection.wire().bytes(300_000).unwrap());
+            connection.send(wanted);
+            // Until it ends, and not before.
+            if connection.wire().rest() == Ok(Vec::new()) {
+                end(connection.wire(), is_up);
+            }
+        }
+    };
+    let origin = match is_up {
+        true => Origin::secure(authority.server(&["inside.example"], &[]), script),
+        false => Origin::playing(script),
+    };
+    let (tls, upstream) = (
+        "tls = \"edge\"\nprotocols = [\"http/1.1\"]\n[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]\n",
+        "tls = { server_name = \"inside.example\" }\n",
+    );
+    let config = format!(
+        "[listeners.web]\naddress = \"127.0.0.1:1\"\n{}[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
+         [upstreams.origin]\nendpoints = [\"{}\"]\n{}",
+        if is_down { tls } else { "" },
+        origin.endpoint(),
+        if is_up { upstream } else { "" }
+    );
+    let server = (authority.server(&["a.example"], &["http/1.1"]), CertificateNames::new([["a.example"]]));
+    let keys = keyring(is_down.then_some(server), is_up.then(|| authority.client(&[&TLS13])));
+    (origin, Bare::start(&config, keys))
+}
+
+#[test]
+fn a_tunnel_goes_over_tls_on_either_side() {
+    let authority = Authority::new("test");
+    for (is_down, is_up) in [(true, false), (false, true), (true, true)] {
+        let (origin, gateway) = secure(&authority, is_down, is_up);
+        let config = Arc::new(authority.client(&[&TLS13]));
+        let mut client = match is_down {
+            true => Client::secure(gateway.address, &config, "a.example"),
+            false => Client::connect(gateway.address),
+        };
+        client.send(HANDSHAKE.replace("host: test", "host: a.example") + "early, ");
+        assert_eq!(client.answer().status, 101, "{is_down} {is_up}");
+        client.send("late").send(vec![b'x'; 300_000]);
+        assert_eq!(client.wire().bytes(16).unwrap(), b"helloearly, late");
+        assert_eq!(client.wire().bytes(300_000).unwrap(), vec![b'x'; 300_000]);
+        end(client.wire(), is_down);
+        assert_eq!(client.wire().rest().unwrap(), b"");
+        origin.await_ended(1);
+    }
+}
+
+#[test]
+fn an_end_without_its_alert_is_none() {
+    let authority = Authority::new("test");
+    let (origin, gateway) = secure(&authority, true, false);
+    let mut client = Client::secure(gateway.address, &Arc::new(authority.client(&[&TLS13])), "a.example");
+    client.send(HANDSHAKE.replace("host: test", "host: a.example"));
+    assert_eq!(client.answer().status, 101);
+    client.send(vec![b'x'; 300_011]);
+    assert_eq!(client.wire().bytes(300_016).unwrap().len(), 300_016);
+    // FIN alone may be an attacker's: what came is not all there is, and the origin must not take it for that.
+    end(client.wire(), false);
+    assert_eq!(client.wire().bytes(1), Err(Broken::Reset));
     origin.await_ended(1);
 }

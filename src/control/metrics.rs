@@ -153,6 +153,9 @@ type RowMetric = (&'static str, &'static str, &'static str, fn(&Row) -> &AtomicU
 const ROW_METRICS: &[RowMetric] = &[
     ("ringway_requests_in_flight", "gauge", "Requests being served.", |row| &row.in_flight),
     ("ringway_connections_refused_total", "counter", "Client connections refused by a limit.", |row| &row.refused),
+    ("ringway_proxy_headers_refused_total", "counter", "Connections closed for want of a good PROXY header.", |row| {
+        &row.proxy_refused
+    }),
     ("ringway_accept_pauses_total", "counter", "Pauses of accepting for want of descriptors or memory.", |row| {
         &row.accept_pauses
     }),

@@ -147,7 +147,9 @@ mod tests {
             Tries::default().reason(&failed).is_some()
         });
         let kinds: Vec<Kind> = retryable.map(|row| row.kind).collect();
-        assert_eq!(kinds, [Kind::ConnectRefused, Kind::UpstreamClosed, Kind::ConnectTimeout]);
+        let no_connection = [Kind::TlsCertificate, Kind::TlsAlert, Kind::TlsProtocol, Kind::UpstreamClosed];
+        let late = [Kind::ConnectTimeout, Kind::TlsTimeout];
+        assert_eq!(kinds, [&[Kind::ConnectRefused], &no_connection[..], &late].concat());
     }
 
     #[test]

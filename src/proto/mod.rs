@@ -8,4 +8,5 @@ pub mod h2;
 pub mod head;
 mod known;
 pub mod path;
+pub mod proxy;
 pub mod upgrade;

@@ -12,9 +12,11 @@ use super::buffer::Buffer;
 use super::connection::{Downstream, Serve};
 use super::core::Core;
 use super::greeting;
+use super::introduction::{self, Reserved};
 use super::io::{Io, Listener, Stream, Timer};
 use super::mail::Row;
 use super::wire::Wire;
+use crate::plan::ProxyProtocol;
 use crate::policy::outgoing::Connection;
 use crate::policy::respond::{self, ErrorForm, Frame};
 use crate::words::fault::Kind;
@@ -95,19 +97,58 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 fn welcome<I: Io>(core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr, open: &Open) {
+    let version = core.plan().listeners[id.index()].proxy_protocol;
+    if let Some(version) = version {
+        return welcome_proxy(core, stream, id, peer, version, open);
+    }
     let Some(wire) = greeting::wire(core, stream, id) else {
         Row::add(&core.link.row.refused, 1);
         return;
     };
     match Downstream::open(core, wire, id, peer) {
         Ok(downstream) => core.io.spawn(Serve::new(downstream)),
-        Err((stream, kind)) => {
-            Row::add(&core.link.row.refused, 1);
-            // Nothing can be said before a handshake, and that is dearer than what is refused here.
-            if matches!(stream, Wire::Plain(_)) {
-                core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
-            }
-        }
+        Err((stream, kind)) => refuse(core, stream, kind, open),
+    }
+}
+
+fn refuse<I: Io>(core: &Rc<Core<I>>, stream: Wire<I::Stream>, kind: Kind, open: &Open) {
+    Row::add(&core.link.row.refused, 1);
+    // Nothing can be said before a handshake, and that is dearer than what is refused here.
+    if matches!(stream, Wire::Plain(_)) {
+        core.io.spawn(turn_away(Rc::clone(core), stream, kind, Open::new(&open.0)));
+    }
+}
+
+/// A connection that must begin with a PROXY header. From somebody who may not send one it is closed at once.
+fn welcome_proxy<I: Io>(
+    core: &Rc<Core<I>>, stream: I::Stream, id: ListenerId, peer: SocketAddr, version: ProxyProtocol, open: &Open,
+) {
+    if !core.plan().listeners[id.index()].trusted_proxies.contains(peer.ip().to_canonical()) {
+        return Row::add(&core.link.row.proxy_refused, 1);
+    }
+    match Reserved::take(core, id) {
+        Ok(reserved) => core.io.spawn(introduce(reserved, stream, id, peer, version, Open::new(&open.0))),
+        Err(kind) => match greeting::wire(core, stream, id) {
+            Some(wire) => refuse(core, wire, kind, open),
+            None => Row::add(&core.link.row.refused, 1),
+        },
+    }
+}
+
+/// Learns whose connection it is, and serves it as theirs.
+async fn introduce<I: Io>(
+    reserved: Reserved<I>, mut stream: I::Stream, id: ListenerId, peer: SocketAddr, version: ProxyProtocol, open: Open,
+) {
+    let Some(told) = introduction::read(&reserved, &mut stream, version).await else { return };
+    let core = Rc::clone(reserved.core());
+    // Without a source the proxy speaks for itself, or for somebody who has no address.
+    let client = told.source.unwrap_or(peer);
+    let Some(wire) = greeting::wire(&core, stream, id) else {
+        return Row::add(&core.link.row.refused, 1);
+    };
+    match reserved.seat(client) {
+        Ok(seat) => core.io.spawn(Serve::new(Downstream::seated(&core, wire, id, client, seat))),
+        Err(kind) => refuse(&core, wire, kind, &open),
     }
 }
 

@@ -272,11 +272,17 @@ impl<I: Io> Downstream<I> {
     pub fn open(
         core: &Rc<Core<I>>, stream: Wire<I::Stream>, listener: ListenerId, peer: SocketAddr,
     ) -> Result<Box<Self>, (Wire<I::Stream>, Kind)> {
-        let seat = match core.seat(listener, peer.ip().to_canonical()) {
-            Ok(seat) => seat,
-            Err(kind) => return Err((stream, kind)),
-        };
-        Ok(Box::new(Self {
+        match core.seat(listener, peer.ip().to_canonical()) {
+            Ok(seat) => Ok(Self::seated(core, stream, listener, peer, seat)),
+            Err(kind) => Err((stream, kind)),
+        }
+    }
+
+    /// As [`Downstream::open`], at a place that it has already.
+    pub fn seated(
+        core: &Rc<Core<I>>, stream: Wire<I::Stream>, listener: ListenerId, peer: SocketAddr, seat: Seat,
+    ) -> Box<Self> {
+        Box::new(Self {
             core: Rc::clone(core),
             stream,
             inbound: Buffer::default(),
@@ -286,7 +292,7 @@ impl<I: Io> Downstream<I> {
             listener,
             timer: core.io.timer(),
             seat,
-        }))
+        })
     }
 
     /// A stream of a connection that has a place already; which connection's is told by [`Downstream::enter`].

@@ -56,6 +56,7 @@ pub struct Core<I: Io> {
     log: RefCell<Vec<u8>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     in_flight: Cell<u64>,
+    trunks: Cell<usize>,
     stages: RefCell<Spares<Stage<I>>>,
     runners: RefCell<Spares<Runner<I>>>,
     /// Tasks for streams, spare ones and others.
@@ -80,6 +81,19 @@ struct Connections {
 }
 
 impl Connections {
+    fn check_room(&self, listener: ListenerId, most: u64) -> Result<(), Kind> {
+        if self.by_listener[listener.index()] >= most { Err(Kind::WorkerConnections) } else { Ok(()) }
+    }
+
+    fn occupy(&mut self, address: IpAddr, most: u64) -> Result<(), Kind> {
+        let of_address = self.by_address.entry(address).or_insert(0);
+        if *of_address >= most {
+            return Err(Kind::AddressConnections);
+        }
+        *of_address += 1;
+        Ok(())
+    }
+
     fn take(&mut self) -> Seat {
         Seat(self.free.pop().unwrap_or_else(|| {
             self.wakers.push(None);
@@ -96,7 +110,7 @@ impl Connections {
 /// A connection's place in its core, until [`Core::leave`]. It does not give itself back: that would take a copy of all
 /// that its connection knows already.
 #[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Seat(u32);
 
 impl<I: Io> Core<I> {
@@ -123,6 +137,7 @@ impl<I: Io> Core<I> {
             link,
             date: RefCell::new((u64::MAX, [0; DATE_BYTES])),
             in_flight: Cell::new(0),
+            trunks: Cell::new(0),
             stages: RefCell::default(),
             runners: RefCell::default(),
             running: Cell::new(0),
@@ -210,24 +225,41 @@ impl<I: Io> Core<I> {
     /// # Errors
     /// Which limit is reached.
     pub fn seat(&self, listener: ListenerId, address: IpAddr) -> Result<Seat, Kind> {
-        let plan = self.plan();
-        let limits = plan.listeners[listener.index()].limits;
+        let limits = self.plan().listeners[listener.index()].limits;
         let connections = &mut *self.connections.borrow_mut();
-        if connections.by_listener[listener.index()] >= limits.connections {
-            return Err(Kind::WorkerConnections);
-        }
-        let of_address = connections.by_address.entry(address).or_insert(0);
-        if *of_address >= limits.connections_per_address {
-            return Err(Kind::AddressConnections);
-        }
-        *of_address += 1;
+        connections.check_room(listener, limits.connections)?;
+        connections.occupy(address, limits.connections_per_address)?;
+        Ok(self.sit(connections, listener))
+    }
+
+    /// A place for a new connection whose client is not known yet.
+    ///
+    /// # Errors
+    /// When there are too many connections.
+    pub fn reserve(&self, listener: ListenerId) -> Result<Seat, Kind> {
+        let most = self.plan().listeners[listener.index()].limits.connections;
+        let connections = &mut *self.connections.borrow_mut();
+        connections.check_room(listener, most)?;
+        Ok(self.sit(connections, listener))
+    }
+
+    /// The client of a place that was reserved is at `address`.
+    ///
+    /// # Errors
+    /// When that client has too many connections.
+    pub fn occupy(&self, listener: ListenerId, address: IpAddr) -> Result<(), Kind> {
+        let most = self.plan().listeners[listener.index()].limits.connections_per_address;
+        self.connections.borrow_mut().occupy(address, most)
+    }
+
+    fn sit(&self, connections: &mut Connections, listener: ListenerId) -> Seat {
         connections.by_listener[listener.index()] += 1;
         connections.open += 1;
         let seat = connections.take();
         self.serving().borrow_mut().meter.opened(listener);
         Row::store(&self.link.row.connections, connections.open as u64);
         Row::add(&self.link.row.accepted, 1);
-        Ok(seat)
+        seat
     }
 
     /// A place for a task that serves a connection which has its own: it is woken as connections are, and counts as none.
@@ -250,16 +282,22 @@ impl<I: Io> Core<I> {
 
     /// Takes back the place that `listener` and `address` were given.
     pub fn leave(&self, seat: Seat, listener: ListenerId, address: IpAddr) {
+        self.give_up(seat, listener);
         let connections = &mut *self.connections.borrow_mut();
-        connections.give(seat);
-        connections.open -= 1;
-        connections.by_listener[listener.index()] -= 1;
         if let Some(of_address) = connections.by_address.get_mut(&address) {
             *of_address -= 1;
             if *of_address == 0 {
                 connections.by_address.remove(&address);
             }
         }
+    }
+
+    /// Takes back a place that [`Core::reserve`] gave.
+    pub fn give_up(&self, seat: Seat, listener: ListenerId) {
+        let connections = &mut *self.connections.borrow_mut();
+        connections.give(seat);
+        connections.open -= 1;
+        connections.by_listener[listener.index()] -= 1;
         self.serving().borrow_mut().meter.closed(listener);
         Row::store(&self.link.row.connections, connections.open as u64);
     }
@@ -335,6 +373,21 @@ impl<I: Io> Core<I> {
         if !log.is_empty() {
             self.link.push_log(log);
         }
+    }
+
+    /// Tasks of shared upstream connections, made or being made.
+    pub fn trunks(&self) -> usize {
+        self.trunks.get()
+    }
+
+    /// Counts one of them as begun.
+    pub fn trunk_begins(&self) {
+        self.trunks.set(self.trunks.get() + 1);
+    }
+
+    /// Counts one of them as over.
+    pub fn trunk_ends(&self) {
+        self.trunks.set(self.trunks.get() - 1);
     }
 
     /// Counts an exchange as begun.

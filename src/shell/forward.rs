@@ -3,6 +3,7 @@
 //! A try that fails before the answer begins may be followed by another: `policy::again` says when.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -21,8 +22,8 @@ use super::serving::{Choice, Serving};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::{Drafts, Work};
-use super::{again, local, relay, secure, target, tunnel};
-use crate::plan::{self, Forward};
+use super::{again, introduction, local, relay, secure, target, tunnel};
+use crate::plan::{self, Address, Forward};
 use crate::policy::again::{Failed, Tries};
 use crate::policy::balance::by_weight;
 use crate::policy::grpc;
@@ -193,7 +194,7 @@ fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice, is_fresh
     if is_fresh {
         return None;
     }
-    let stream = serving.check_out(choice, down.core.io.now())?;
+    let stream = serving.check_out(choice, introduction::whose(story, choice), down.core.io.now())?;
     Some(Up::new(stream, choice, true))
 }
 
@@ -213,7 +214,8 @@ async fn connect<I: Io>(
     down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let io = down.core.io.clone();
-    let mut connecting = pin!(io.connect(Serving::<Wire<I::Stream>>::address(&story.plan, choice)));
+    let header = introduction::header(down, story, choice);
+    let mut connecting = pin!(dial(&io, Serving::<Wire<I::Stream>>::address(&story.plan, choice), header));
     let deadline = io.now().after(deadlines.connect).min(deadlines.request);
     let connected =
         poll_fn(|cx| {
@@ -234,6 +236,15 @@ async fn connect<I: Io>(
     let stream = secure::secure(down, story, choice, deadlines, connected?).await?;
     Row::add(&down.core.link.row.connects, 1);
     Ok(Up::new(stream, choice, false))
+}
+
+/// Connects, and sends the PROXY header if there is one.
+async fn dial<I: Io>(io: &I, address: &Address, mut header: Buffer) -> io::Result<I::Stream> {
+    let mut stream = io.connect(address).await?;
+    if !header.is_empty() {
+        poll_fn(|cx| stream.poll_write(cx, &mut header)).await?;
+    }
+    Ok(stream)
 }
 
 /// The fault for a wait that ended by its deadline, or by the core cutting it.

@@ -68,6 +68,11 @@ pub trait Stream: 'static {
     /// [`io::ErrorKind::WouldBlock`] when nothing is there.
     fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize>;
 
+    /// The address that the peer connected to, as far as the stream knows.
+    fn local(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// True while a write is in flight.
     fn is_writing(&self) -> bool;
 
@@ -75,6 +80,15 @@ pub trait Stream: 'static {
     ///
     /// While a write is in flight the stream holds the storage of `from`.
     fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut Buffer) -> Poll<io::Result<()>>;
+
+    /// Writes from the front of `from` what goes at once, and consumes it: for last words, which no task waits for. Never
+    /// while a write is in flight. Where nothing can go at once, nothing does.
+    ///
+    /// # Errors
+    /// When the peer takes no more.
+    fn try_write(&mut self, _from: &mut Buffer) -> io::Result<()> {
+        Ok(())
+    }
 
     /// As [`Stream::poll_write`] for shared bytes; on completion `from` is empty.
     fn poll_write_bytes(&mut self, cx: &mut Context<'_>, from: &mut Bytes) -> Poll<io::Result<()>>;

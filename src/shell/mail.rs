@@ -56,6 +56,8 @@ pub struct Row {
     pub accepted: AtomicU64,
     /// Downstream connections refused by a limit.
     pub refused: AtomicU64,
+    /// Downstream connections closed for want of a good PROXY header.
+    pub proxy_refused: AtomicU64,
     /// Exchanges begun.
     pub exchanges: AtomicU64,
     /// Exchanges in flight now.

@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod forward;
 pub mod greeting;
 pub mod h2;
+pub mod introduction;
 pub mod io;
 pub mod keyring;
 pub mod local;

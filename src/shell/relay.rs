@@ -18,7 +18,7 @@ use super::io::{Io, Stream};
 use super::upload::Upload;
 use super::wire::Wire;
 use super::work::Work;
-use super::{local, target};
+use super::{introduction, local, target};
 use crate::plan::FieldEdits;
 use crate::policy::outgoing::{Downward, DownwardFraming};
 use crate::proto::h1::encode::CHUNK_HEADER_BYTES;
@@ -297,7 +297,8 @@ impl<'u, I: Io> Relay<'u, I> {
         let Some(up) = self.up.take() else { return };
         // A shared connection took its stream back when that ended.
         if self.is_reusable && !upload.is_broken && !up.stream.is_shared() {
-            story.serving.borrow_mut().check_in(up.choice, up.stream, down.core.io.now());
+            let whose = introduction::whose(story, up.choice);
+            story.serving.borrow_mut().check_in(up.choice, up.stream, whose, down.core.io.now());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -52,6 +53,8 @@ struct Upstream<S> {
 struct Idle<S> {
     stream: S,
     since: Instant,
+    /// The client that it was made for, when its first bytes said so (PROXY): then it serves nobody else.
+    whose: Option<SocketAddr>,
 }
 
 /// An endpoint, chosen.
@@ -162,11 +165,14 @@ impl<S: Stream> Serving<S> {
         Some(Choice { upstream, endpoint })
     }
 
-    /// The most recently used idle connection to `choice` that is still alive as far as the kernel has told.
-    pub fn check_out(&mut self, choice: Choice, now: Instant) -> Option<S> {
+    /// The most recently used idle connection to `choice` that is still alive as far as the kernel has told; of those
+    /// that were made for one client only those of `whose`.
+    pub fn check_out(&mut self, choice: Choice, whose: Option<SocketAddr>, now: Instant) -> Option<S> {
         let timeout = self.plan.upstreams[choice.upstream.index()].idle_timeout;
         let state = &mut self.upstreams[choice.upstream.index()];
-        while let Some(mut idle) = state.endpoints[choice.endpoint].pop() {
+        let list = &mut state.endpoints[choice.endpoint];
+        while let Some(at) = list.iter().rposition(|idle| idle.whose == whose) {
+            let mut idle = list.remove(at);
             state.idle -= 1;
             self.idle -= 1;
             if now.since(idle.since) < timeout && is_quiet(&mut idle) {
@@ -184,13 +190,13 @@ impl<S: Stream> Serving<S> {
 
     /// Keeps a connection whose exchange is completely over; closes it when there are enough, when it is not quiet, or
     /// when another plan took over meanwhile: nobody would sweep it here, nor use it.
-    pub fn check_in(&mut self, choice: Choice, stream: S, now: Instant) {
+    pub fn check_in(&mut self, choice: Choice, stream: S, whose: Option<SocketAddr>, now: Instant) {
         let most = self.plan.upstreams[choice.upstream.index()].idle_connections;
         let state = &mut self.upstreams[choice.upstream.index()];
         if state.idle >= most || self.is_over {
             return;
         }
-        let mut idle = Idle { stream, since: now };
+        let mut idle = Idle { stream, since: now, whose };
         if is_quiet(&mut idle) {
             state.idle += 1;
             self.idle += 1;

@@ -264,7 +264,7 @@ impl Flow {
                 to.shut_write();
                 self.is_done = true;
             } else {
-                let read = self.poll_piece(cx, core, from);
+                let read = self.poll_piece(cx, core, from, to);
                 if !self.is_writing {
                     // The next piece may be long in coming.
                     core.buffers.borrow_mut().give(std::mem::take(&mut self.buffer));
@@ -277,10 +277,10 @@ impl Flow {
 
     /// Reads a piece, to be written next, or the end.
     fn poll_piece<I: Io>(
-        &mut self, cx: &mut Context<'_>, core: &Core<I>, from: &mut Wire<I::Stream>,
+        &mut self, cx: &mut Context<'_>, core: &Core<I>, from: &mut Wire<I::Stream>, to: &Wire<I::Stream>,
     ) -> Poll<io::Result<()>> {
         ready!(from.poll_readable(cx));
-        self.make_room(core);
+        self.make_room(core, to);
         let count = ready!(from.poll_read(cx, &mut self.buffer))?;
         self.is_flowing = self.buffer.room() == 0;
         self.bytes += count as u64;
@@ -288,14 +288,20 @@ impl Flow {
         Poll::Ready(Ok(()))
     }
 
-    /// A buffer for the next piece: a large one where the last read filled a small one.
-    fn make_room<I: Io>(&mut self, core: &Core<I>) {
-        let is_fitting = self.buffer.capacity() > 0 && (!self.is_flowing || self.buffer.capacity() >= LARGE_BYTES);
-        if is_fitting {
+    /// A buffer for the next piece: a large one where the last read filled a small one, but not to a stream of HTTP/2,
+    /// which holds what is not taken at once, and for many streams.
+    fn make_room<I: Io>(&mut self, core: &Core<I>, to: &Wire<I::Stream>) {
+        let is_large = self.is_flowing && !matches!(to, Wire::Face(_));
+        let is_fitting = self.buffer.capacity() > 0 && (!is_large || self.buffer.capacity() >= LARGE_BYTES);
+        if is_fitting && !to.is_pressed() {
             return self.buffer.clear();
         }
         let buffers = &mut *core.buffers.borrow_mut();
-        let next = if self.is_flowing { buffers.large() } else { buffers.standard() };
+        let next = match (to.is_pressed(), is_large) {
+            (true, _) => buffers.small(),
+            (false, true) => buffers.large(),
+            (false, false) => buffers.standard(),
+        };
         buffers.give(std::mem::replace(&mut self.buffer, next));
     }
 }

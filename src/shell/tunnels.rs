@@ -64,6 +64,9 @@ impl Tunnels {
             self.routes.extend(gone.remove_entry(&route.name));
         }
         gone.values().for_each(|through| through.is_gone.set(true));
-        gone.values().flat_map(|through| through.seats.take()).collect()
+        let mut seats: Vec<Seat> = gone.values().flat_map(|through| through.seats.take()).collect();
+        // In an order that does not depend on hashes: a simulated run is the same each time.
+        seats.sort_unstable();
+        seats
     }
 }

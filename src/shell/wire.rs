@@ -4,6 +4,7 @@
 //! one story serves it, and the limits, records and laws of HTTP/1.1 hold for every other protocol.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -108,6 +109,14 @@ impl<S: Stream> Stream for Wire<S> {
 
     fn try_read(&mut self, into: &mut Buffer) -> io::Result<usize> {
         inside!(self, stream => stream.try_read(into))
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Plain(stream) => stream.local(),
+            Self::Tls(stream) => stream.local(),
+            Self::Face(_) | Self::H2Up(_) => None,
+        }
     }
 
     fn is_writing(&self) -> bool {

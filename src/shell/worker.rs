@@ -144,7 +144,11 @@ async fn tick<I: Io>(core: &Rc<Core<I>>, doors: &Doors<I>, release_memory: fn(),
         Row::store(&core.link.row.idle, core.serving().borrow().idle() as u64);
         publish();
         let is_over = core.phase() != Phase::Serving && doors.are_closed() && core.open_connections() == 0;
-        if is_over && core.dismiss_runners() {
+        if is_over {
+            // Shared connections say farewell in tasks of their own.
+            core.serving().borrow_mut().clear();
+        }
+        if is_over && core.dismiss_runners() && core.trunks() == 0 {
             return;
         }
     }

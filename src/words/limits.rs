@@ -87,6 +87,12 @@ pub const CONNECTIONS_PER_ADDRESS: u64 = 10_000;
 pub const IDLE_CONNECTIONS: u64 = 128;
 /// Default for `upstreams.<name>.idle_timeout`: an idle upstream connection is closed after this.
 pub const UPSTREAM_IDLE_TIME: Duration = Duration::from_secs(30);
+/// A PROXY header of version 1, its CRLF included: the protocol's own bound.
+pub const PROXY_LINE_BYTES: usize = 107;
+/// A PROXY header of version 2, with all that it has beside addresses; the protocol would allow 65,551.
+pub const PROXY_HEADER_BYTES: usize = 4096;
+/// A PROXY header must be complete in this time: whoever sends one sends it at once.
+pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);
 /// Endpoints of an upstream that one exchange tries, one after the other, while they cannot be connected to or give no
 /// answer at all. A request that kills its servers shall not kill them all.
 pub const ENDPOINTS_TRIED: usize = 3;

@@ -196,10 +196,20 @@ class Head:
             raise Refused("Transfer-Encoding")
         return int(lengths[0]) if lengths else 0, bool(codings)
 
+    def asks_for_another_protocol(self) -> bool:
+        """RFC 9110 7.8: only WebSocket may be asked for, by GET. `h2c`, and Upgrade beside a body, ask for nothing."""
+        protocols = [protocol.lower() for value in self.all(b"upgrade") for protocol in members(value)]
+        asks = self.is_11 and b"upgrade" in self.options and protocols and b"h2c" not in protocols
+        if not asks or self.is_chunked or self.length:
+            return False
+        return self.method != b"GET" or b"websocket" not in protocols
+
     @property
     def ends(self) -> bool:
         """RFC 9112 9.3."""
-        return b"close" in self.options or (not self.is_11 and b"keep-alive" not in self.options)
+        is_last = b"close" in self.options or (not self.is_11 and b"keep-alive" not in self.options)
+        # What is refused with an upgrade may go on in another protocol.
+        return is_last or self.asks_for_another_protocol()
 
     @property
     def is_local(self) -> bool:
@@ -208,7 +218,7 @@ class Head:
         hops = self.all(b"max-forwards")
         is_last_hop = self.method == b"OPTIONS" and len(hops) == 1 and re.fullmatch(rb"0+", hops[0]) is not None
         is_loop = sum(len(via) > 1 and via[1].lower() == b"ringway" for via in vias) > VIA_MAX
-        return self.method == b"TRACE" or is_last_hop or is_loop
+        return self.method == b"TRACE" or is_last_hop or is_loop or self.asks_for_another_protocol()
 
     def with_body(self, stream: bytes, at: int) -> tuple[Message, int | None]:
         """The whole message whose body begins at `at`."""

@@ -124,7 +124,7 @@ impl Parts {
             bytes: input,
             framing,
             pseudonym: "gw",
-            via: "1.1",
+            via: head.version.number(),
             date: b"Sun, 06 Nov 1994 08:49:37 GMT",
             id,
             connection: Connection::Implied,

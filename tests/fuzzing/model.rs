@@ -12,6 +12,8 @@ pub mod chunked;
 pub mod fields;
 /// The canonical path.
 pub mod path;
+/// Headers of the PROXY protocol.
+pub mod proxy;
 /// The request's head.
 pub mod request;
 

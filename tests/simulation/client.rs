@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringway::plan::Address;
-use ringway::shell::sim::{Wire, World};
+use ringway::shell::sim::World;
 
 use super::ledger::{Mark, Outcome, Stage};
+use super::line::Line;
 use super::message::Reader;
 use super::scenario::{Ask, Body, GATEWAY, LOCAL_TEXT, Leaving, Manner, Route, Visit};
 use super::shared;
@@ -21,7 +22,7 @@ pub async fn play(stage: Rc<Stage>, number: usize) {
     }
     stage.world.sleep(visit.at).await;
     let gateway = Address::Tcp(GATEWAY.parse().unwrap());
-    match stage.world.connect(visit.own, &gateway).await {
+    match Line::connect(&stage, visit.own, &gateway).await {
         Ok(wire) => {
             stage.world.say(format_args!("client {number} is on link {}: {:?}", wire.number(), visit.asks));
             stage.visits[number].borrow_mut().connected = Some(stage.world.now());
@@ -41,7 +42,7 @@ struct Talk {
     stage: Rc<Stage>,
     number: usize,
     visit: Visit,
-    wire: Wire,
+    wire: Line,
     marks: Marks,
 }
 

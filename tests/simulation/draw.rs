@@ -21,6 +21,7 @@ impl Scenario {
             settings,
             clients: Vec::new(),
             asks: Vec::new(),
+            tunnels: Vec::new(),
             reloads: Vec::new(),
             drain_at: None,
             is_stormy,
@@ -33,6 +34,9 @@ impl Scenario {
         }
         scenario.reloads = (0..*random.pick(&[0, 0, 1, 3])).map(|_| millis(&mut random, (0, 400))).collect();
         scenario.drain_at = random.chance(400).then(|| millis(&mut random, (1, 400)));
+        if seed.is_multiple_of(TUNNELS_EVERY) {
+            scenario.add_tunnels(seed);
+        }
         scenario
     }
 
@@ -57,6 +61,56 @@ impl Scenario {
         scenario
     }
 
+    /// The same, with TLS on both sides. Who is one too many is not told so before a handshake, so nobody is.
+    #[must_use]
+    pub fn secured(mut self) -> Self {
+        self.settings = Settings { connections: 100, connections_per_address: 100, is_secure: true, ..self.settings };
+        self
+    }
+
+    /// The scenario of `seed`, where origins speak HTTP/2, and many clients.
+    pub fn of_trunks(seed: u64) -> Self {
+        let mut scenario = Self::of_streams(seed);
+        scenario.settings.has_trunks = true;
+        // It bounds connections that serve one request at a time.
+        scenario.settings.idle_connections = 1_000;
+        for ask in &mut scenario.asks {
+            if matches!(ask.treatment, Treatment::Appends(_) | Treatment::Speaks(..) | Treatment::Garbage(_)) {
+                ask.treatment = Treatment::Good;
+            }
+            if ask.answer.framing == Shape::UntilClose {
+                ask.answer.framing = Shape::Chunked;
+            }
+            // Whether a request is whole whose length is none and whose stream goes on, clients' side decides.
+            if ask.body == Body::Length(0) {
+                ask.body = Body::None;
+            }
+        }
+        scenario
+    }
+
+    /// One request, to an origin that speaks HTTP/2 and falls silent, and no time that bounds it soon.
+    pub fn of_a_dead_trunk(seed: u64) -> Self {
+        let mut scenario = Self::of_trunks(seed);
+        scenario.weather = Weather::calm();
+        scenario.is_stormy = false;
+        (scenario.settings.has_trunks, scenario.settings.die, scenario.settings.endpoints) = (true, true, 1);
+        let long = Duration::from_secs(60);
+        (scenario.settings.first_byte, scenario.settings.request, scenario.settings.idle) = (long, long, long);
+        (scenario.settings.connections, scenario.settings.connections_per_address) = (100, 100);
+        scenario.reloads.clear();
+        scenario.drain_at = None;
+        scenario.clients.truncate(1);
+        scenario.clients[0].asks = vec![0];
+        scenario.clients[0].pace = Pace::Prompt;
+        scenario.clients[0].leaving = Leaving::Close;
+        scenario.asks.truncate(1);
+        let ask = &mut scenario.asks[0];
+        (ask.route, ask.method, ask.body, ask.expects) = (Route::Main, "GET", Body::None, false);
+        (ask.manner, ask.treatment) = (Manner::Prompt, Treatment::Hangs);
+        scenario
+    }
+
     /// A client that pipelines, nothing that goes wrong, and a drain after `drain_at`.
     pub fn of_a_drained_pipeline(seed: u64, drain_at: Duration) -> Self {
         let mut random = Random::new(seed);
@@ -66,6 +120,7 @@ impl Scenario {
         scenario.settings = scenario.settings.with_timeouts(Duration::from_secs(4));
         (scenario.cores, scenario.is_stormy, scenario.reloads) = (1, false, Vec::new());
         (scenario.clients, scenario.asks, scenario.drain_at) = (Vec::new(), Vec::new(), Some(drain_at));
+        scenario.tunnels.clear();
         scenario.add_visit(&mut random, 0);
         let visit = &mut scenario.clients[0];
         (visit.is_pipelined, visit.pace, visit.asks) = (true, Pace::Prompt, (0..4).collect());
@@ -130,6 +185,9 @@ impl Settings {
             connections_per_address: *random.pick(&[1, 100, 100, 100]),
             idle_connections: *random.pick(&[0, 1, 2, 8]),
             endpoints: random.within((1, 3)) as usize,
+            is_secure: false,
+            has_trunks: false,
+            die: false,
         }
     }
 
@@ -250,6 +308,9 @@ fn size(random: &mut Random, room: u64) -> u64 {
 fn millis(random: &mut Random, range: (u64, u64)) -> Duration {
     Duration::from_millis(random.within(range))
 }
+
+/// One run in so many has tunnels.
+const TUNNELS_EVERY: u64 = 5;
 
 /// Requests that are none, each complete in itself.
 const MALFORMED: &[&[u8]] = &[

@@ -8,6 +8,7 @@ use ringway::shell::sim::World;
 use ringway::words::time::Instant;
 
 use super::scenario::Scenario;
+use super::tunnel::Accounts;
 
 /// What all actors share.
 pub struct Stage {
@@ -17,6 +18,8 @@ pub struct Stage {
     pub accounts: Vec<RefCell<Account>>,
     /// Connections of clients, in the order of the scenario's visits.
     pub visits: Vec<RefCell<VisitAccount>>,
+    /// By tunnel.
+    pub tunnels: Accounts,
     /// Visits that are over.
     pub visits_over: Cell<usize>,
     /// When the drain was ordered.
@@ -102,6 +105,7 @@ impl Stage {
         let accounts = scenario.asks.iter().map(|_| RefCell::default()).collect();
         let visits = scenario.clients.iter().map(|_| RefCell::default()).collect();
         Rc::new(Self {
+            tunnels: Accounts::new(scenario.tunnels.len()),
             world,
             scenario,
             accounts,

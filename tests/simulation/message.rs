@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ringway::shell::sim::{Wire, World};
+use ringway::shell::sim::World;
 
+use super::line::Line;
 use crate::support::wire::{Broken, Fields, Framing, Head, field};
 
 /// How fast an actor reads.
@@ -19,20 +20,25 @@ pub enum Pace {
 
 /// Reads messages from a wire.
 pub struct Reader {
-    wire: Wire,
+    wire: Line,
     world: World,
     pace: Pace,
     received: Vec<u8>,
 }
 
 impl Reader {
-    pub fn new(world: World, wire: Wire, pace: Pace) -> Self {
+    pub fn new(world: World, wire: Line, pace: Pace) -> Self {
         Self { wire, world, pace, received: Vec::new() }
     }
 
     /// Bytes that no message has taken yet.
     pub fn left(&self) -> &[u8] {
         &self.received
+    }
+
+    /// Takes what no message has taken.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.received)
     }
 
     /// Receives something.

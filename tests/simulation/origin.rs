@@ -9,9 +9,11 @@ use ringway::shell::sim::{Wire, WireListener, World};
 use ringway::words::time::Instant;
 
 use super::ledger::{Reuse, Seen, Stage};
+use super::line::Line;
 use super::message::{Pace, Reader};
 use super::scenario::{Ask, ENDPOINTS, SILENT, Shape, Treatment};
 use super::tags::{self, Way};
+use super::trunk;
 use crate::support::wire::{Broken, Framing, Head};
 
 /// Opens all endpoints of the scenario.
@@ -22,7 +24,12 @@ pub fn open(stage: &Rc<Stage>) {
             Some(path) => Address::Unix(path.into()),
             None => Address::Tcp(endpoint.trim_start_matches("http://").parse().unwrap()),
         };
-        stage.world.spawn(accept(Rc::clone(stage), stage.world.listen(address)));
+        let listener = stage.world.listen(address);
+        if stage.scenario.settings.has_trunks {
+            stage.world.spawn(trunk::accept(Rc::clone(stage), listener));
+        } else {
+            stage.world.spawn(accept(Rc::clone(stage), listener));
+        }
     }
 }
 
@@ -33,16 +40,18 @@ async fn accept(stage: Rc<Stage>, listener: WireListener) {
 }
 
 async fn serve(stage: Rc<Stage>, wire: Wire) {
+    let shaken = if stage.scenario.settings.is_secure { Line::server(wire).await } else { Ok(Line::plain(wire)) };
+    let Ok(wire) = shaken else { return };
     let reader = Reader::new(stage.world.clone(), wire.clone(), Pace::Prompt);
     let mut talk = Talk { stage, wire, reader, spoke_at: Rc::default(), asked: Rc::default(), idle_since: None };
     while talk.exchange().await.is_some() {}
-    talk.wire.close();
+    talk.wire.end().await;
 }
 
 /// One upstream connection.
 struct Talk {
     stage: Rc<Stage>,
-    wire: Wire,
+    wire: Line,
     reader: Reader,
     /// When it said something that nobody had asked for.
     spoke_at: Rc<Cell<Option<Instant>>>,

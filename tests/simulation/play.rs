@@ -15,8 +15,9 @@ use ringway::words::ids::{CoreId, ListenerId};
 use ringway::words::time::Instant;
 
 use super::ledger::Stage;
+use super::line::Keys;
 use super::scenario::{GATEWAY, Scenario};
-use super::{client, laws, origin};
+use super::{client, laws, origin, tunnel};
 
 /// How a run went.
 #[derive(Clone, Debug)]
@@ -63,6 +64,10 @@ pub fn perform(scenario: Scenario, seed: u64, is_printed: bool) -> Verdict {
     for number in 0..stage.scenario.clients.len() {
         world.spawn(client::play(Rc::clone(&stage), number));
     }
+    tunnel::open(&stage);
+    for number in 0..stage.scenario.tunnels.len() {
+        world.spawn(tunnel::play(Rc::clone(&stage), number));
+    }
     world.spawn(control(Rc::clone(&stage), Rc::clone(&gateway)));
     let pause = world.run(Instant::from_nanos(0).after(HORIZON), || {
         laws::bounds_hold(&stage, &gateway);
@@ -77,7 +82,9 @@ pub fn perform(scenario: Scenario, seed: u64, is_printed: bool) -> Verdict {
     (0..cores).for_each(|core| world.stop(Owner::Core(core)));
     // Clients may still have to learn that it is over.
     let everybody = stage.visits.len();
-    world.run(world.now().after(AFTERMATH), || stage.visits_over.get() == everybody && Rc::strong_count(&gateway) == 1);
+    world.run(world.now().after(AFTERMATH), || {
+        stage.visits_over.get() == everybody && stage.tunnels.are_over() && Rc::strong_count(&gateway) == 1
+    });
     drop(gateway);
     laws::judge(&stage, &links, &mail, &weak);
     let verdict = Verdict { hash: world.hash(), broken: world.failures() };
@@ -94,6 +101,9 @@ impl Gateway {
             let link = Link::new(id);
             let io = SimIo::new(stage.world.clone(), index);
             let core = Core::new(io.clone(), id, SharedPlan::clone(&plan), SharedLink::clone(&link));
+            if stage.scenario.settings.is_secure {
+                core.set_keyring(Keys::get().keyring());
+            }
             let listener = io.listen(GATEWAY.parse().unwrap());
             let doors = Doors::open(&core, vec![(ListenerId::new(0), listener)]);
             let living = Rc::clone(&core);
@@ -140,11 +150,14 @@ async fn control(stage: Rc<Stage>, gateway: Rc<Gateway>) {
         while reloads.first().is_some_and(|at| now >= START.after(*at)) {
             reloads.remove(0);
             generation += 1;
+            if tunnel::is_gone(generation) {
+                stage.tunnels.vanished.borrow_mut().push(now);
+            }
             let plan = plan(&stage.scenario, generation);
-            gateway
-                .links
-                .iter()
-                .for_each(|link| link.send(Note::Plan(SharedPlan::clone(&plan), SharedKeyring::default())));
+            let is_secure = stage.scenario.settings.is_secure;
+            let keyring = if is_secure { Keys::get().keyring() } else { SharedKeyring::default() };
+            let note = Note::Plan(plan, keyring);
+            gateway.links.iter().for_each(|link| link.send(note.clone()));
         }
         if stage.drained_from.get().is_none() && is_drain_due(&stage, now) {
             stage.drained_from.set(Some(now));
@@ -160,7 +173,7 @@ async fn control(stage: Rc<Stage>, gateway: Rc<Gateway>) {
 }
 
 fn is_drain_due(stage: &Stage, now: Instant) -> bool {
-    let is_over = stage.visits_over.get() == stage.visits.len();
+    let is_over = stage.visits_over.get() == stage.visits.len() && stage.tunnels.are_over();
     is_over || stage.scenario.drain_at.is_some_and(|at| now >= START.after(at))
 }
 

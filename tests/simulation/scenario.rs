@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ringway::shell::sim::Weather;
 
+use super::line::NAME;
 use super::message::Pace;
+use super::tunnel::Tunnel;
 
 /// Everything that happens in a run and is not chance of the world itself.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Scenario {
     pub clients: Vec<Visit>,
     /// By exchange.
     pub asks: Vec<Ask>,
+    /// Connections that ask to be upgraded.
+    pub tunnels: Vec<Tunnel>,
     /// When the plan is exchanged for another one.
     pub reloads: Vec<Duration>,
     /// When the drain begins; `None` waits for all clients to be done.
@@ -42,6 +46,12 @@ pub struct Settings {
     pub idle_connections: usize,
     /// Endpoints of the upstream `main`, all sound.
     pub endpoints: usize,
+    /// Clients and endpoints speak TLS.
+    pub is_secure: bool,
+    /// Origins speak HTTP/2.
+    pub has_trunks: bool,
+    /// They fall silent for ever with the first request of a connection.
+    pub die: bool,
 }
 
 /// One client connection.
@@ -186,9 +196,7 @@ impl Scenario {
 
     /// The configuration as text.
     pub fn config(&self, generation: u64) -> String {
-        let Settings { head, connect, first_byte, request, idle, drain, upstream_idle, .. } = &self.settings;
-        let Settings { body_limit, header_limit, connections, connections_per_address, idle_connections, .. } =
-            &self.settings;
+        let Settings { drain, upstream_idle, idle_connections, .. } = &self.settings;
         // Another plan has its endpoints in another order, so that an index means something else, or one less.
         let mut endpoints = self.endpoints();
         let turn = generation as usize % endpoints.len();
@@ -196,6 +204,9 @@ impl Scenario {
         if generation.is_multiple_of(3) && endpoints.len() > 1 {
             endpoints.pop();
         }
+        let (defaults, tunnels) = (self.settings.defaults(), self.tunnel_config(generation));
+        let (listener, section, scheme, upstream) = self.security();
+        let protocol = if self.settings.has_trunks { "h2c" } else { "http/1.1" };
         format!(
             r#"
             [server]
@@ -203,25 +214,19 @@ impl Scenario {
             drain_timeout = "{}ms"
             [listeners.web]
             address = "{GATEWAY}"
-            protocols = ["h2", "http/1.1"]
-            [defaults.timeouts]
-            head = "{}ms"
-            connect = "{}ms"
-            first_byte = "{}ms"
-            request = "{}ms"
-            idle = "{}ms"
-            [defaults.limits]
-            body = "{body_limit}B"
-            header_bytes = "{header_limit}B"
-            target_bytes = "512B"
-            connections = {connections}
-            connections_per_address = {connections_per_address}
+            {listener}
+            {section}
+            {defaults}
             [upstreams.main]
+            protocol = "{protocol}"
             endpoints = {endpoints:?}
+            {upstream}
             idle_connections = {idle_connections}
             idle_timeout = "{}ms"
             [upstreams.doubtful]
-            endpoints = ["http://10.1.0.1:80", "http://{REFUSING}", "http://{SILENT}"]
+            protocol = "{protocol}"
+            endpoints = ["{scheme}://10.1.0.1:80", "{scheme}://{REFUSING}", "{scheme}://{SILENT}"]
+            {upstream}
             idle_connections = {idle_connections}
             idle_timeout = "{}ms"
             [routes.main]
@@ -235,25 +240,66 @@ impl Scenario {
             [routes.local.respond]
             status = 200
             text = "{LOCAL_TEXT}"
+            {tunnels}
             "#,
             self.cores,
             drain.as_millis(),
-            head.as_millis(),
-            connect.as_millis(),
-            first_byte.as_millis(),
-            request.as_millis(),
-            idle.as_millis(),
             upstream_idle.as_millis(),
             upstream_idle.as_millis(),
         )
     }
 
+    /// What the configuration says of TLS: of the listener, in a section of its own, in endpoints, of upstreams.
+    fn security(&self) -> (&'static str, &'static str, &'static str, String) {
+        if !self.settings.is_secure {
+            return ("protocols = [\"h2\", \"http/1.1\"]", "", "http", String::new());
+        }
+        (
+            "tls = \"edge\"\nprotocols = [\"http/1.1\"]",
+            "[tls.edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]",
+            "https",
+            format!("tls = {{ server_name = \"{NAME}\" }}"),
+        )
+    }
+
     fn endpoints(&self) -> Vec<String> {
-        ENDPOINTS[..self.settings.endpoints].iter().map(|endpoint| (*endpoint).to_owned()).collect()
+        let endpoints = ENDPOINTS[..self.settings.endpoints].iter();
+        if self.settings.is_secure {
+            let tcp = endpoints.filter_map(|endpoint| endpoint.strip_prefix("http"));
+            return tcp.map(|rest| format!("https{rest}")).collect();
+        }
+        endpoints.map(|endpoint| (*endpoint).to_owned()).collect()
     }
 }
 
 impl Settings {
+    /// `[defaults]` as text.
+    fn defaults(&self) -> String {
+        let Self { head, connect, first_byte, request, idle, .. } = self;
+        let Self { body_limit, header_limit, connections, connections_per_address, .. } = self;
+        format!(
+            r#"
+            [defaults.timeouts]
+            head = "{}ms"
+            connect = "{}ms"
+            first_byte = "{}ms"
+            request = "{}ms"
+            idle = "{}ms"
+            [defaults.limits]
+            body = "{body_limit}B"
+            header_bytes = "{header_limit}B"
+            target_bytes = "512B"
+            connections = {connections}
+            connections_per_address = {connections_per_address}
+            "#,
+            head.as_millis(),
+            connect.as_millis(),
+            first_byte.as_millis(),
+            request.as_millis(),
+            idle.as_millis(),
+        )
+    }
+
     /// The shortest time that the configuration gives anything.
     pub fn shortest(&self) -> Duration {
         self.head.min(self.connect).min(self.first_byte).min(self.request).min(self.idle)

@@ -20,7 +20,7 @@ use super::scenario::{Ask, Body, GATEWAY, LOCAL_TEXT, Leaving, Manner, Route, Vi
 use super::tags::{self, Way};
 
 /// A link as `h2` sees it.
-struct Link(Wire);
+pub(super) struct Link(pub(super) Wire);
 
 impl AsyncRead for Link {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -47,6 +47,11 @@ impl Gateway {
         ))
     }
 
+    /// Takes up this configuration.
+    pub fn reload(&self, config: &str) {
+        self.running.reload_from(Source::text(config)).unwrap_or_else(|failure| panic!("{failure}\n{config}"));
+    }
+
     /// Where the listener `web` listens.
     pub fn address(&self) -> SocketAddr {
         self.running.address("web").expect("the test configures the listener")

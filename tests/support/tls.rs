@@ -1,4 +1,4 @@
-//! TLS for the three actors: an authority that signs, a client and a server on rustls' own record layer (the gateway has
+//! TLS for the three actors: a client and a server on rustls' own record layer (the gateway has
 //! its own), and a bare core that serves with keys made in memory.
 
 use std::io::{self, Read, Write};
@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use ringway::plan;
 use ringway::policy::names::CertificateNames;
 use ringway::shell::accept::Doors;
@@ -20,35 +19,20 @@ use ringway::shell::tls::{ready_client, ready_server};
 use ringway::shell::uring::{Preference, Runtime};
 use ringway::words::ids::{CoreId, ListenerId};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
+pub use super::authority::Authority;
 use super::wire::Socket;
 use super::{Client, PATIENCE};
 
-/// Who signs.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
-
 impl Authority {
-    /// One that nobody else knows.
-    pub fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Test Authority");
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate for `names`, and its key.
-    pub fn issue(&self, names: &[&str]) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        (vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
-    }
-
     /// A server's configuration with one certificate.
     pub fn server(&self, names: &[&str], protocols: &[&str]) -> ServerConfig {
-        let (chain, key) = self.issue(names);
+        let pair = self.sign(names);
+        let chain = CertificateDer::pem_slice_iter(pair.cert.as_bytes()).collect::<Result<_, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
         let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
@@ -69,7 +53,7 @@ impl Authority {
 
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
+        roots.add(self.der()).unwrap();
         roots
     }
 }
@@ -122,7 +106,9 @@ impl Tls {
 
     /// Receives once.
     fn receive(&mut self) -> io::Result<()> {
-        self.connection.read_tls(&mut self.socket)?;
+        if self.connection.read_tls(&mut self.socket)? == 0 && self.connection.is_handshaking() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let processed = self.connection.process_new_packets();
         if let Err(error) = processed {
             // The alert that says so.

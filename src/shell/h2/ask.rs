@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue, TE};
+use http::header::{HeaderValue, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri, Version, uri};
 
@@ -11,6 +11,7 @@ use crate::proto::grpc_web::{self, Form};
 use crate::proto::h1::parse::{self, HeadLimits, Progress};
 use crate::proto::head::{self, Known, Line, RequestBody, RequestHead};
 use crate::proto::path;
+use crate::shell::h2::field;
 use crate::words::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 
 /// A request, ready to be sent, and what its answer and body need to know of it.
@@ -84,12 +85,10 @@ fn path_and_query(target: Bytes) -> io::Result<PathAndQuery> {
 fn fields(bytes: &Bytes, head: &RequestHead, web: Option<Form>) -> io::Result<HeaderMap> {
     let mut map = HeaderMap::with_capacity(head.lines.len() + 1);
     for line in head.lines.iter().filter(|line| passes(line, web)) {
-        let name = HeaderName::from_bytes(line.name.of(bytes)).map_err(invalid)?;
-        let value = match web.filter(|_| line.known == Known::ContentType) {
-            Some(_) => HeaderValue::from_bytes(&grpc_web::to_grpc(line.value.of(bytes))).map_err(invalid)?,
-            None => HeaderValue::from_maybe_shared(bytes.slice(line.value.start as usize..line.value.end as usize))
-                .map_err(invalid)?,
-        };
+        let (name, mut value) = field::of(line, bytes).map_err(invalid)?;
+        if web.is_some() && line.known == Known::ContentType {
+            value = HeaderValue::from_bytes(&grpc_web::to_grpc(line.value.of(bytes))).map_err(invalid)?;
+        }
         map.append(name, value);
     }
     if head.accepts_trailers || web.is_some() {

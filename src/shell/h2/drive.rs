@@ -14,7 +14,7 @@ use super::adapter::{self, Adapter, Line};
 use super::trunk::{CLOSED, Connecting, Trunk, Trunks};
 use crate::plan::Address;
 use crate::shell::buffer::Buffer;
-use crate::shell::core::Core;
+use crate::shell::core::{Core, Phase};
 use crate::shell::io::{Io, Timer};
 use crate::shell::mail::Row;
 use crate::shell::secure::Terms;
@@ -38,8 +38,15 @@ pub struct Destination {
 
 /// Connects and serves the trunk that comes of it, to its end.
 pub async fn run<I: Io>(core: Rc<Core<I>>, to: Destination, mut connecting: Connecting) {
+    let _counted = Counted::begin(&core);
     let is_tls = to.terms.is_some();
-    let wire = match dial(&core, to).await {
+    let mut dialled = pin!(dial(&core, to));
+    let wire = match poll_fn(|cx| match dialled.as_mut().poll(cx) {
+        Poll::Pending => connecting.poll_unwanted(cx).map(|()| Err(CLOSED)),
+        dialled => dialled,
+    })
+    .await
+    {
         Ok(wire) => wire,
         Err(fault) => {
             connecting.failure = fault;
@@ -50,10 +57,26 @@ pub async fn run<I: Io>(core: Rc<Core<I>>, to: Destination, mut connecting: Conn
     let (adapter, line) = adapter::connect(&core, wire, Buffer::default());
     // Nothing is waited for here: what is written lies in the adapter's buffer.
     let Ok((sender, connection)) = builder().handshake::<_, Bytes>(adapter).await else { return };
-    let (trunk, trunks) = connecting.succeed(sender, is_tls);
+    let (trunk, trunks) = connecting.succeed(sender, is_tls, core.io.now());
     let opens_by = core.io.now().after(OPEN_TIME);
-    let mut drive = Drive::new(core, connection, line, trunk, trunks, opens_by);
+    let mut drive = Drive::new(Rc::clone(&core), connection, line, trunk, trunks, opens_by);
     poll_fn(|cx| drive.poll(cx)).await;
+}
+
+/// Counts the task while it lives.
+struct Counted<I: Io>(Rc<Core<I>>);
+
+impl<I: Io> Counted<I> {
+    fn begin(core: &Rc<Core<I>>) -> Self {
+        core.trunk_begins();
+        Self(Rc::clone(core))
+    }
+}
+
+impl<I: Io> Drop for Counted<I> {
+    fn drop(&mut self) {
+        self.0.trunk_ends();
+    }
 }
 
 async fn dial<I: Io>(core: &Rc<Core<I>>, to: Destination) -> Result<Wire<I::Stream>, Fault> {
@@ -141,7 +164,7 @@ impl<I: Io> Drive<I> {
 
     /// Ready when the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.poll_bytes(cx).is_ready() {
+        if self.poll_bytes(cx).is_ready() || self.is_done_with() {
             return Poll::Ready(());
         }
         self.look(cx);
@@ -165,6 +188,11 @@ impl<I: Io> Drive<I> {
         };
         let is_lost = matches!(self.line.poll_send(cx), Poll::Ready(Err(_)));
         if over.is_ready() || is_lost { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// True when the core ends, and nothing is left to be done here: what was said in farewell has left if it could.
+    fn is_done_with(&self) -> bool {
+        self.core.phase() != Phase::Serving && self.trunk.is_closed() && self.trunk.streams() == 0
     }
 
     /// Passes on what the peer says of new streams.
@@ -207,6 +235,7 @@ impl<I: Io> Drive<I> {
 
     /// Notes what was heard.
     fn listen(&mut self, cx: &mut Context<'_>, now: Instant) {
+        self.trunk.see(now);
         let is_busy = self.trunk.streams() > 0;
         let received = self.line.received();
         if received != self.heard.0 || (is_busy && !self.was_busy) {

@@ -6,6 +6,7 @@ pub mod ask;
 pub mod board;
 pub mod down;
 pub mod drive;
+pub mod field;
 pub mod sending;
 pub mod trunk;
 pub mod up;

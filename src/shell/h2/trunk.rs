@@ -29,6 +29,8 @@ struct State {
     trunks: Vec<Rc<Trunk>>,
     /// Connects that run.
     connecting: usize,
+    /// Their tasks, to be woken when nobody wants them any more.
+    dialling: Vec<Waker>,
     /// Who waits for room, first come first.
     waiting: VecDeque<(u64, Waker)>,
     /// The number of the next to wait.
@@ -53,8 +55,8 @@ pub struct Trunk {
     is_open: Cell<bool>,
     /// An answer came over it.
     has_served: Cell<bool>,
-    /// Since when it is known to have no streams.
-    rests_since: Cell<Option<Instant>>,
+    /// When it was last seen with a stream, or made.
+    busy_at: Cell<Instant>,
     /// Streams whose answers are whole and whose ends are on their way: ended here they would be resets.
     remains: RefCell<Vec<(RecvStream, Slot)>>,
     /// Where the heads of its requests are read again, one at a time.
@@ -119,10 +121,7 @@ impl Trunks {
     /// Closes trunks that had no stream for `timeout`.
     pub fn sweep(&self, now: Instant, timeout: Duration) {
         self.0.borrow_mut().trunks.retain(|trunk| {
-            let since = trunk.rests_since.get().unwrap_or(now);
-            let is_at_rest = trunk.streams.get() == 0;
-            trunk.rests_since.set(is_at_rest.then_some(since));
-            let is_stale = is_at_rest && now.since(since) >= timeout;
+            let is_stale = trunk.streams.get() == 0 && now.since(trunk.busy_at.get()) >= timeout;
             if is_stale {
                 trunk.sender.take();
             }
@@ -136,6 +135,7 @@ impl Trunks {
         state.is_over = true;
         if state.waiting.is_empty() {
             state.trunks.drain(..).for_each(|trunk| drop(trunk.sender.take()));
+            state.dialling.drain(..).for_each(Waker::wake);
         }
     }
 
@@ -175,7 +175,6 @@ impl Trunks {
 
     fn occupy(&self, trunk: &Rc<Trunk>) -> Slot {
         trunk.streams.set(trunk.streams.get() + 1);
-        trunk.rests_since.set(None);
         Slot { trunk: Rc::clone(trunk), trunks: self.clone() }
     }
 }
@@ -206,6 +205,7 @@ impl State {
         if self.is_over && self.waiting.is_empty() {
             self.trunks.iter().filter(|trunk| trunk.streams.get() == 0).for_each(|trunk| drop(trunk.sender.take()));
             self.trunks.retain(|trunk| trunk.streams.get() > 0);
+            self.dialling.drain(..).for_each(Waker::wake);
         }
     }
 }
@@ -213,6 +213,19 @@ impl State {
 impl Trunk {
     fn room(&self) -> usize {
         self.most.get().saturating_sub(self.streams.get())
+    }
+
+    /// It takes no new streams.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.sender.borrow().is_none()
+    }
+
+    /// Notes that it has streams, if it has.
+    pub fn see(&self, now: Instant) {
+        if self.streams.get() > 0 {
+            self.busy_at.set(now);
+        }
     }
 
     /// Streams in use.
@@ -370,8 +383,20 @@ impl Drop for Turn {
 }
 
 impl Connecting {
+    /// Ready when nobody will use what comes of it.
+    pub fn poll_unwanted(&self, cx: &Context<'_>) -> Poll<()> {
+        let state = &mut *self.trunks.0.borrow_mut();
+        if state.is_over && state.waiting.is_empty() {
+            return Poll::Ready(());
+        }
+        if !state.dialling.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.dialling.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// There is a connection: `sender` opens its streams.
-    pub fn succeed(mut self, sender: SendRequest<Bytes>, is_tls: bool) -> (Rc<Trunk>, Trunks) {
+    pub fn succeed(mut self, sender: SendRequest<Bytes>, is_tls: bool, now: Instant) -> (Rc<Trunk>, Trunks) {
         self.has_succeeded = true;
         let trunk = Rc::new(Trunk {
             sender: RefCell::new(Some(sender)),
@@ -379,7 +404,7 @@ impl Connecting {
             most: Cell::new(0),
             is_open: Cell::new(false),
             has_served: Cell::new(false),
-            rests_since: Cell::new(None),
+            busy_at: Cell::new(now),
             remains: RefCell::default(),
             scratch: RefCell::default(),
             is_tls,
@@ -396,7 +421,13 @@ impl Connecting {
 
 impl Drop for Connecting {
     fn drop(&mut self) {
-        self.trunks.0.borrow_mut().connecting -= 1;
+        {
+            let state = &mut *self.trunks.0.borrow_mut();
+            state.connecting -= 1;
+            if state.connecting == 0 {
+                state.dialling.clear();
+            }
+        }
         if !self.has_succeeded {
             self.trunks.fail(self.failure);
         }

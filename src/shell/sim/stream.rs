@@ -132,6 +132,13 @@ impl Stream for SimStream {
         self.poll_write_all(cx, from)
     }
 
+    fn try_write(&mut self, from: &mut Buffer) -> io::Result<()> {
+        assert!(self.in_flight.is_none(), "last words come last");
+        let count = self.send_now(from.data())?;
+        from.consume(count);
+        Ok(())
+    }
+
     fn poll_write_bytes(&mut self, cx: &mut Context<'_>, from: &mut Bytes) -> Poll<io::Result<()>> {
         self.poll_write_all(cx, from)
     }

@@ -155,16 +155,26 @@ impl Handshake {
         }
     }
 
-    /// Takes the alert that rustls has for the peer.
+    /// Takes what rustls still has for the peer: what it had said before it failed, and the alert.
     fn complain(&mut self, desk: &Desk, inbound: &mut Buffer, outbound: &mut Buffer) {
-        let received = inbound.data_mut();
-        // An error is repeated on the next call; what goes before it is what was still to be said.
-        let (discard, _) = match &mut self.side {
-            Side::Server(connection, ..) => advance(connection.process_tls_records(received), desk, outbound),
-            Side::Client(connection) => advance(connection.process_tls_records(received), desk, outbound),
-            Side::Silent(..) | Side::Over => return,
-        };
-        inbound.consume(discard);
+        loop {
+            let state: &CommonState = match &self.side {
+                Side::Server(connection, ..) => connection,
+                Side::Client(connection) => connection,
+                Side::Silent(..) | Side::Over => return,
+            };
+            // Each call gives one piece. Behind the last it would fail again, and with another alert.
+            if !state.wants_write() {
+                return;
+            }
+            let received = inbound.data_mut();
+            let (discard, _) = match &mut self.side {
+                Side::Server(connection, ..) => advance(connection.process_tls_records(received), desk, outbound),
+                Side::Client(connection) => advance(connection.process_tls_records(received), desk, outbound),
+                Side::Silent(..) | Side::Over => return,
+            };
+            inbound.consume(discard);
+        }
     }
 
     /// Takes the keys over.

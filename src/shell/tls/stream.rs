@@ -1,6 +1,7 @@
 //! The bytes of a TLS connection: records received and opened, sealed and sent.
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
@@ -161,9 +162,9 @@ impl<S: Stream> TlsStream<S> {
             self.outbound.commit(count);
         }
         // Nobody waits for it; what does not go now goes with the next poll, if there is one.
-        let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Err(_)) = self.poll_flush(&mut cx) {
-            self.is_closing = false;
+        if self.stream.try_write(&mut self.outbound).is_ok() && self.outbound.is_empty() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _: Poll<io::Result<()>> = self.poll_flush(&mut cx);
         }
     }
 
@@ -331,6 +332,10 @@ impl<S: Stream> Stream for TlsStream<S> {
             }
             self.received(read);
         }
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        self.stream.local()
     }
 
     fn is_writing(&self) -> bool {

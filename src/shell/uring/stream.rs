@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "passes the ownership of descriptors and hands buffers to the kernel")]
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -172,12 +173,21 @@ impl Stream for UringStream {
         }
     }
 
+    fn local(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(self.descriptor().ok()?).ok()?.try_into().ok()
+    }
+
     fn is_writing(&self) -> bool {
         self.write.is_in_flight()
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut Buffer) -> Poll<io::Result<()>> {
         self.poll_write_all(cx, from)
+    }
+
+    fn try_write(&mut self, from: &mut Buffer) -> io::Result<()> {
+        debug_assert!(!self.write.is_in_flight(), "last words come last");
+        self.send_now(from)
     }
 
     fn poll_write_bytes(&mut self, cx: &mut Context<'_>, from: &mut Bytes) -> Poll<io::Result<()>> {
