@@ -233,7 +233,7 @@ async fn ask(stage: &Rc<Stage>, number: usize, plan: &Tunnel, wire: Line) {
     // Whether anybody reads it shows in the answer.
     let _sent = wire.send(&first).await;
     stage.note(number, |account| account.up.sent = early);
-    let mut reader = Reader::new(stage.world.clone(), Line::plain(wire.clone()), plan.client.pace);
+    let mut reader = Reader::new(stage.world.clone(), wire.clone(), plan.client.pace);
     let Ok(head) = reader.head().await else { return wire.close() };
     let status = head.start.get(9..12).and_then(|status| status.parse::<u16>().ok()).unwrap_or(0);
     check_answer(stage, number, plan, &head, status);
