@@ -66,6 +66,21 @@ fn each_exchange_is_one_line_of_json() {
 }
 
 #[test]
+fn bytes_of_an_answer_are_its_payload_however_it_is_framed() {
+    let directory = Directory::new();
+    let log = directory.path().join("access.log");
+    let origin = Origin::playing(|connection| {
+        while connection.request().is_ok() {
+            connection.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n");
+            connection.send("6\r\n world\r\n0\r\n\r\n");
+        }
+    });
+    let gateway = logging(&origin, &log, "\"json\"");
+    gateway.client().get("/");
+    assert_eq!(json(&lines(&log, 1)[0])["bytes_out"], 11);
+}
+
+#[test]
 fn a_fault_is_logged_with_its_name() {
     let directory = Directory::new();
     let log = directory.path().join("access.log");

@@ -70,7 +70,7 @@ pub async fn relay<I: Io>(
     };
     let sent = poll_fn(|cx| relay.poll(cx, down, work, story, upload, deadlines)).await;
     if matches!(&sent, Err(fault) if fault.kind == Kind::RequestTimeout) && relay.may_end_by_status(down, work) {
-        poll_fn(|cx| Poll::Ready(tell_timeout(cx, down))).await;
+        poll_fn(|cx| tell_timeout(cx, down)).await;
     }
     down.core.buffers.borrow_mut().give(std::mem::take(&mut relay.buffer));
     story.record.bytes_in = upload.received;
@@ -96,7 +96,7 @@ fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: Downwa
 
 /// Ends a gRPC answer with the status of its deadline. gRPC's clients would take a reset for a failure of ours, and they
 /// often hear of it before their own clock tells them. A client that cannot take the trailers now is reset nevertheless.
-fn tell_timeout<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>) {
+fn tell_timeout<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>) -> Poll<()> {
     let mut trailers = Vec::new();
     respond::grpc_status(&mut trailers, Kind::RequestTimeout);
     let end = Outgoing::end(&trailers);
@@ -106,6 +106,7 @@ fn tell_timeout<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>) {
     // Taken or not, what follows is the end of the stream.
     let _ = down.stream.poll_write(cx, &mut buffer);
     down.core.buffers.borrow_mut().give(buffer);
+    Poll::Ready(())
 }
 
 fn framing(work: &Work) -> DownwardFraming {
@@ -162,8 +163,7 @@ impl<'u, I: Io> Relay<'u, I> {
             is_reusable: work.answer.is_persistent,
             up,
         };
-        relay.take(work)?;
-        let payload = relay.buffer.len() as u64;
+        let payload = relay.take(work)?;
         let head = &down.core.drafts.borrow().head;
         if !relay.buffer.prepend(head) {
             let mut larger = down.core.buffers.borrow_mut().at_least(head.len() + relay.buffer.len());
@@ -181,8 +181,8 @@ impl<'u, I: Io> Relay<'u, I> {
         is_idle && grpc::kind(&work.request, down.inbound.data()) == Some(grpc_web::Kind::Grpc)
     }
 
-    /// Decodes what the buffer holds and frames it for the client.
-    fn take(&mut self, work: &mut Work) -> Result<(), Fault> {
+    /// Decodes what the buffer holds and frames it for the client; says how many bytes of payload that are.
+    fn take(&mut self, work: &mut Work) -> Result<u64, Fault> {
         let was_done = self.incoming.is_done();
         let Piece { payload, consumed } = self
             .incoming
@@ -194,7 +194,7 @@ impl<'u, I: Io> Relay<'u, I> {
         if !was_done {
             self.frame(work);
         }
-        Ok(())
+        Ok(payload as u64)
     }
 
     fn frame(&mut self, work: &Work) {
@@ -310,9 +310,8 @@ impl<'u, I: Io> Relay<'u, I> {
             self.frame(work);
             return Poll::Ready(Ok(()));
         }
-        let taken = self.take(work);
-        story.record.bytes_out += self.buffer.len() as u64;
-        Poll::Ready(taken)
+        story.record.bytes_out += self.take(work)?;
+        Poll::Ready(Ok(()))
     }
 
     /// Gives the upstream connection back as soon as its answer was read and the request was written, completely.
