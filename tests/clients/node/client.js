@@ -63,6 +63,17 @@ const plays = {
     }
   }),
 
+  cancelled: () => withSessions(async (session) => {
+    for (const path of ['/h1/forever?first', '/h2c/forever?second']) {
+      const stream = session.request({ ':path': path });
+      await new Promise((resolve) => { stream.once('data', resolve); });
+      const closed = new Promise((resolve) => { stream.on('close', resolve); });
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+      await closed;
+      assert.equal((await ask(session, { ':path': '/h1/hello' })).body, 'hello');
+    }
+  }),
+
   undici: async () => {
     const agent = new Agent({ allowH2: true });
     for (const upstream of UPSTREAMS) {

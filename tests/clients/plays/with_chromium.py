@@ -27,3 +27,6 @@ def loads_a_page(stage: Stage) -> None:
     protocols = outcome["protocols"]
     assert {"/h1/page", "/h1/hello", "/h2c/echo", "/nowhere", "/h1/events"} <= set(protocols), outcome
     assert set(protocols.values()) == {"h2"}, outcome
+    # RFC 8441: the WebSocket is a stream of the same connection.
+    (page,) = stage.gateway.entries("/h1/page")
+    stage.gateway.await_entry("/ws", protocol="HTTP/2.0", client_port=page["client_port"])

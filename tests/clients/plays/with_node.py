@@ -29,6 +29,14 @@ def http2_stalled_stream_does_not_stop_the_others(stage: Stage) -> None:
     _node(stage, "stalled")
 
 
+def http2_cancels_a_stream_and_goes_on(stage: Stage) -> None:
+    """A stream that its client cancels is given up at the origin; its session goes on. (httpx tells nobody.)"""
+    start = len(stage.origin.lines)
+    _node(stage, "cancelled")
+    for name in ("first", "second"):
+        stage.origin.found(rf"^lost GET /forever\?{name}$", start)
+
+
 def undici_speaks_http2(stage: Stage) -> None:
     """With allowH2 undici takes h2 by ALPN."""
     _node(stage, "undici")

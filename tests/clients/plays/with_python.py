@@ -58,23 +58,6 @@ def httpx_streams_both_ways(stage: Stage) -> None:
     asyncio.run(play())
 
 
-def httpx_leaves_and_the_others_go_on(stage: Stage) -> None:
-    """A stream that its client gives up is given up at the origin, and the connection lives."""
-
-    async def play(upstream: str) -> None:
-        async with _client(stage, "secure") as client:
-            start = len(stage.origin.lines)
-            async with client.stream("GET", stage.url("secure", f"{upstream}/forever?httpx")) as answer:
-                assert await anext(answer.aiter_raw()) == b"begun"
-                beside = await client.get(stage.url("secure", f"{upstream}/hello"))
-            await asyncio.to_thread(stage.origin.found, r"^lost GET /forever\?httpx$", start)
-            after = await client.get(stage.url("secure", f"{upstream}/hello"))
-            assert beside.content == after.content == b"hello"
-
-    for upstream in ("/h1", "/h2c"):
-        asyncio.run(play(upstream))
-
-
 def httpx_hears_of_hosts_and_schemes(stage: Stage) -> None:
     """Host, cookies and the scheme of the client reach the origin."""
 
