@@ -295,7 +295,7 @@ impl<I: Io> Downstream<I> {
         })
     }
 
-    /// A stream of a connection that has a place already; which connection's is told by [`Downstream::enter`].
+    /// A stream of a connection that has a place already.
     pub fn of_stream(core: &Rc<Core<I>>, face: Face, listener: ListenerId, peer: SocketAddr) -> Box<Self> {
         Box::new(Self {
             core: Rc::clone(core),

@@ -14,7 +14,7 @@ use crate::support::process::Process;
 /// Connections that attack at the same time.
 pub const ATTACKERS: u64 = 12;
 /// What one of them may make the process hold: half a MiB of payload, and 128 exchanges in progress with their upstream
-/// connections, which the kernel counts in pages of 2 MiB for all of them together.
+/// connections, as an unoptimised build makes them.
 const HELD_BYTES_MAX: u64 = 3 * 512 * 1024;
 /// Requests of the good client before and after.
 const QUIET_REQUESTS: usize = 50;

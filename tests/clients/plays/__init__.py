@@ -1,0 +1,1 @@
+"""What each client does, one module each: its public functions are the plays."""
