@@ -6,8 +6,8 @@
 use super::grammar::Grammar;
 use super::{Head, PREFACE, Reason, block, flag, kind};
 use crate::words::limits::{
-    H2_BLOCK_BYTES, H2_BLOCKS_PER_TURN, H2_CONTINUATIONS, H2_CONTROL_FRAMES, H2_CONTROL_FRAMES_PER_DATA,
-    H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_WINDOW_TIME,
+    H2_BLOCK_BYTES, H2_BLOCKS_PER_TURN, H2_BYTES_PER_TURN, H2_CONTINUATIONS, H2_CONTROL_FRAMES,
+    H2_CONTROL_FRAMES_PER_DATA, H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_WINDOW_TIME,
 };
 use crate::words::time::Instant;
 
@@ -38,8 +38,9 @@ pub struct Watch {
     is_trailers: bool,
     /// A header block that is not complete: its frames after the first, and its bytes.
     block: Option<(u32, u32)>,
-    /// Header blocks completed in this turn.
+    /// Header blocks completed in this turn, and bytes passed.
     blocks: u32,
+    bytes: usize,
     /// Since when a frame or header block has been incomplete.
     waits_since: Option<Instant>,
     abuse: Option<Abuse>,
@@ -66,6 +67,7 @@ impl Watch {
             is_trailers: false,
             block: None,
             blocks: 0,
+            bytes: 0,
             waits_since: Some(now),
             abuse: None,
             grammar: Grammar::default(),
@@ -82,7 +84,7 @@ impl Watch {
         self.forget_blocks();
         let mut rest = bytes;
         let mut passed = 0;
-        while self.blocks < H2_BLOCKS_PER_TURN && !rest.is_empty() {
+        while !self.is_turn_over() && !rest.is_empty() {
             let before = rest;
             let step = self.received.step(&mut rest);
             self.take(&step);
@@ -92,6 +94,7 @@ impl Watch {
                 break;
             }
             passed = bytes.len() - rest.len();
+            self.bytes += before.len() - rest.len();
         }
         let waits = self.block.is_some() || self.received.is_inside_control();
         self.waits_since = if waits { Some(self.waits_since.unwrap_or(now)) } else { None };
@@ -142,7 +145,13 @@ impl Watch {
 
     /// Lets another turn begin; true when the last one ended before its bytes did.
     pub fn next_turn(&mut self) -> bool {
-        std::mem::take(&mut self.blocks) >= H2_BLOCKS_PER_TURN
+        let is_over = self.is_turn_over();
+        (self.blocks, self.bytes) = (0, 0);
+        is_over
+    }
+
+    const fn is_turn_over(&self) -> bool {
+        self.blocks >= H2_BLOCKS_PER_TURN || self.bytes >= H2_BYTES_PER_TURN
     }
 
     /// Since when the client has owed the rest of its preface, of a header block or of a frame, DATA aside.
@@ -378,6 +387,19 @@ mod tests {
         assert_eq!(watch.receive(&blocks[taken..], now), 0, "the turn is over");
         assert!(watch.next_turn());
         assert_eq!(watch.receive(&blocks[taken..], now), blocks.len() - taken);
+        assert!(!watch.next_turn());
+    }
+
+    #[test]
+    fn a_turn_ends_behind_some_bytes() {
+        let (mut watch, now) = watching();
+        watch.receive(&frame(kind::HEADERS, flag::END_HEADERS, 1, b"abc"), now);
+        let body = frame(kind::DATA, 0, 1, &[0; 10_000]).repeat(10);
+        let taken = watch.receive(&body, now);
+        assert!((H2_BYTES_PER_TURN - 10_009..H2_BYTES_PER_TURN + 10_009).contains(&taken), "{taken}");
+        assert_eq!(watch.receive(&body[taken..], now), 0, "the turn is over");
+        assert!(watch.next_turn());
+        assert_eq!(watch.receive(&body[taken..], now), body.len() - taken);
         assert!(!watch.next_turn());
     }
 
