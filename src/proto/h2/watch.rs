@@ -84,7 +84,7 @@ impl Watch {
         self.forget_blocks();
         let mut rest = bytes;
         let mut passed = 0;
-        while !self.is_turn_over() && !rest.is_empty() {
+        while self.ends().is_none() && !self.is_turn_over() && !rest.is_empty() {
             let before = rest;
             let step = self.received.step(&mut rest);
             self.take(&step);
@@ -175,6 +175,10 @@ impl Watch {
         if let Some(head) = step.wanted {
             self.breach = self.breach.or(Grammar::payload(head, step.octets).err());
         }
+        // What is at fault belongs nowhere: a CONTINUATION, say, to no block.
+        if self.ends().is_some() {
+            return;
+        }
         if self.block.is_some() {
             self.blocks_seen.extend_from_slice(step.payload);
         }
@@ -187,6 +191,9 @@ impl Watch {
     fn judge(&mut self, head: Head) {
         let last_stream = self.grammar.last_stream();
         self.breach = self.breach.or(self.grammar.begin(head).err());
+        if self.breach.is_some() {
+            return;
+        }
         if matches!(head.kind, kind::HEADERS | kind::CONTINUATION) {
             self.note_block(head);
         }
@@ -219,7 +226,8 @@ impl Watch {
             self.block = None;
             self.blocks += 1;
             // RFC 9113 8.1: `h2` would drop them.
-            if self.is_trailers && block::has_pseudo(&self.blocks_seen[self.block_at..]) {
+            let frames = self.blocks_seen.get(self.block_at..).unwrap_or_default();
+            if self.is_trailers && block::has_pseudo(frames) {
                 self.breach = self.breach.or(Some(Reason::Protocol));
             }
         }
@@ -237,6 +245,7 @@ impl Watch {
     fn forget_blocks(&mut self) {
         if self.block.is_none() && !self.blocks_seen.is_empty() {
             self.blocks_seen.clear();
+            self.block_at = 0;
             self.blocks_seen.shrink_to(BLOCK_BYTES_KEPT);
         }
     }
@@ -487,6 +496,18 @@ mod tests {
                 assert!((good.len()..wire.len()).contains(&passed), "cut at {cut}: {passed}");
             }
         }
+    }
+
+    #[test]
+    fn a_continuation_of_nothing_behind_trailers_is_a_breach() {
+        let (mut watch, now) = watching();
+        let open = frame(kind::HEADERS, flag::END_HEADERS, 1, b"\x82");
+        let trailers = frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, b"\x00\x01x\x01v");
+        watch.receive(&[open, trailers].concat(), now);
+        let stray = frame(kind::CONTINUATION, flag::END_HEADERS, 1, b"\x84");
+        assert_eq!(watch.receive(&stray, now), 0);
+        assert_eq!(watch.ends(), Some(Reason::Protocol));
+        assert_eq!(watch.receive(&stray, now), 0, "nothing passes any more");
     }
 
     #[test]
