@@ -124,6 +124,11 @@ pub const H2_LONG_HEADS_BYTES: usize = 192 * 1024;
 pub const H2_LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Header blocks that are decoded in one turn of a connection: each may be many times what it was on the wire.
 pub const H2_BLOCKS_PER_TURN: u32 = 4;
+/// Bytes of a client's frames that are taken in one turn of its connection.
+pub const H2_BYTES_PER_TURN: usize = 64 * 1024;
+/// Turns that a connection has before others of its core have theirs: a client whose requests are always there shall not
+/// have the core for itself.
+pub const H2_TURNS: u32 = 8;
 /// CONTINUATION frames of one header block.
 pub const H2_CONTINUATIONS: u32 = 8;
 /// Bytes of one header block on the wire.

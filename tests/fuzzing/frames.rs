@@ -55,7 +55,7 @@ pub fn run() {
         echo.origin.endpoint()
     ));
     let address = gateway.address();
-    let target = Target { name: "frames", slice: 1_500, seeds: seeds(), words: WORDS };
+    let target = Target { name: "frames", slice: 5_000, seeds: seeds(), words: WORDS };
     target.run(|input, random| check(address, input, random));
     assert_eq!(gateway.metric("ringway_panics_total"), 0.0);
     eventually("nobody is left", || (gateway.metric("ringway_connections") == 0.0).then_some(()));

@@ -6,8 +6,8 @@
 use super::grammar::Grammar;
 use super::{Head, PREFACE, Reason, block, flag, kind};
 use crate::words::limits::{
-    H2_BLOCK_BYTES, H2_BLOCKS_PER_TURN, H2_CONTINUATIONS, H2_CONTROL_FRAMES, H2_CONTROL_FRAMES_PER_DATA,
-    H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_WINDOW_TIME,
+    H2_BLOCK_BYTES, H2_BLOCKS_PER_TURN, H2_BYTES_PER_TURN, H2_CONTINUATIONS, H2_CONTROL_FRAMES,
+    H2_CONTROL_FRAMES_PER_DATA, H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_WINDOW_TIME,
 };
 use crate::words::time::Instant;
 
@@ -38,8 +38,9 @@ pub struct Watch {
     is_trailers: bool,
     /// A header block that is not complete: its frames after the first, and its bytes.
     block: Option<(u32, u32)>,
-    /// Header blocks completed in this turn.
+    /// Header blocks completed in this turn, and bytes passed.
     blocks: u32,
+    bytes: usize,
     /// Since when a frame or header block has been incomplete.
     waits_since: Option<Instant>,
     abuse: Option<Abuse>,
@@ -66,6 +67,7 @@ impl Watch {
             is_trailers: false,
             block: None,
             blocks: 0,
+            bytes: 0,
             waits_since: Some(now),
             abuse: None,
             grammar: Grammar::default(),
@@ -82,7 +84,7 @@ impl Watch {
         self.forget_blocks();
         let mut rest = bytes;
         let mut passed = 0;
-        while self.blocks < H2_BLOCKS_PER_TURN && !rest.is_empty() {
+        while self.ends().is_none() && !self.is_turn_over() && !rest.is_empty() {
             let before = rest;
             let step = self.received.step(&mut rest);
             self.take(&step);
@@ -92,6 +94,7 @@ impl Watch {
                 break;
             }
             passed = bytes.len() - rest.len();
+            self.bytes += before.len() - rest.len();
         }
         let waits = self.block.is_some() || self.received.is_inside_control();
         self.waits_since = if waits { Some(self.waits_since.unwrap_or(now)) } else { None };
@@ -142,7 +145,13 @@ impl Watch {
 
     /// Lets another turn begin; true when the last one ended before its bytes did.
     pub fn next_turn(&mut self) -> bool {
-        std::mem::take(&mut self.blocks) >= H2_BLOCKS_PER_TURN
+        let is_over = self.is_turn_over();
+        (self.blocks, self.bytes) = (0, 0);
+        is_over
+    }
+
+    const fn is_turn_over(&self) -> bool {
+        self.blocks >= H2_BLOCKS_PER_TURN || self.bytes >= H2_BYTES_PER_TURN
     }
 
     /// Since when the client has owed the rest of its preface, of a header block or of a frame, DATA aside.
@@ -166,6 +175,10 @@ impl Watch {
         if let Some(head) = step.wanted {
             self.breach = self.breach.or(Grammar::payload(head, step.octets).err());
         }
+        // What is at fault belongs nowhere: a CONTINUATION, say, to no block.
+        if self.ends().is_some() {
+            return;
+        }
         if self.block.is_some() {
             self.blocks_seen.extend_from_slice(step.payload);
         }
@@ -178,6 +191,9 @@ impl Watch {
     fn judge(&mut self, head: Head) {
         let last_stream = self.grammar.last_stream();
         self.breach = self.breach.or(self.grammar.begin(head).err());
+        if self.breach.is_some() {
+            return;
+        }
         if matches!(head.kind, kind::HEADERS | kind::CONTINUATION) {
             self.note_block(head);
         }
@@ -210,7 +226,8 @@ impl Watch {
             self.block = None;
             self.blocks += 1;
             // RFC 9113 8.1: `h2` would drop them.
-            if self.is_trailers && block::has_pseudo(&self.blocks_seen[self.block_at..]) {
+            let frames = self.blocks_seen.get(self.block_at..).unwrap_or_default();
+            if self.is_trailers && block::has_pseudo(frames) {
                 self.breach = self.breach.or(Some(Reason::Protocol));
             }
         }
@@ -228,6 +245,7 @@ impl Watch {
     fn forget_blocks(&mut self) {
         if self.block.is_none() && !self.blocks_seen.is_empty() {
             self.blocks_seen.clear();
+            self.block_at = 0;
             self.blocks_seen.shrink_to(BLOCK_BYTES_KEPT);
         }
     }
@@ -382,6 +400,19 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_ends_behind_some_bytes() {
+        let (mut watch, now) = watching();
+        watch.receive(&frame(kind::HEADERS, flag::END_HEADERS, 1, b"abc"), now);
+        let body = frame(kind::DATA, 0, 1, &[0; 10_000]).repeat(10);
+        let taken = watch.receive(&body, now);
+        assert!((H2_BYTES_PER_TURN - 10_009..H2_BYTES_PER_TURN + 10_009).contains(&taken), "{taken}");
+        assert_eq!(watch.receive(&body[taken..], now), 0, "the turn is over");
+        assert!(watch.next_turn());
+        assert_eq!(watch.receive(&body[taken..], now), body.len() - taken);
+        assert!(!watch.next_turn());
+    }
+
+    #[test]
     fn bytes_may_come_in_any_pieces() {
         let wire = [
             frame(kind::SETTINGS, 0, 0, &[0; 18]),
@@ -465,6 +496,18 @@ mod tests {
                 assert!((good.len()..wire.len()).contains(&passed), "cut at {cut}: {passed}");
             }
         }
+    }
+
+    #[test]
+    fn a_continuation_of_nothing_behind_trailers_is_a_breach() {
+        let (mut watch, now) = watching();
+        let open = frame(kind::HEADERS, flag::END_HEADERS, 1, b"\x82");
+        let trailers = frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, b"\x00\x01x\x01v");
+        watch.receive(&[open, trailers].concat(), now);
+        let stray = frame(kind::CONTINUATION, flag::END_HEADERS, 1, b"\x84");
+        assert_eq!(watch.receive(&stray, now), 0);
+        assert_eq!(watch.ends(), Some(Reason::Protocol));
+        assert_eq!(watch.receive(&stray, now), 0, "nothing passes any more");
     }
 
     #[test]

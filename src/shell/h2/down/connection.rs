@@ -23,7 +23,8 @@ use crate::shell::tls::Told;
 use crate::shell::wire::Wire;
 use crate::words::ids::ListenerId;
 use crate::words::limits::{
-    H2_CONNECTION_WINDOW, H2_LINGER_BYTES, H2_QUEUED_BYTES_OF_STREAM, H2_STREAM_WINDOW, H2_STREAMS, LINGER_TIME,
+    H2_CONNECTION_WINDOW, H2_LINGER_BYTES, H2_QUEUED_BYTES_OF_STREAM, H2_STREAM_WINDOW, H2_STREAMS, H2_TURNS,
+    LINGER_TIME,
 };
 use crate::words::time::Instant;
 
@@ -209,12 +210,20 @@ impl<I: Io> Connection<I> {
 
     /// Reads frames, opens streams, and sends what is to be sent, in one message.
     fn poll_frames(&mut self, cx: &mut Context<'_>, frames: &mut Frames<I>) -> Poll<Over> {
+        let mut turns = 0;
         loop {
             match frames.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond),
                 Poll::Ready(_) => return Poll::Ready(Over::Ended),
                 Poll::Pending if self.line.ends().is_some() => return Poll::Ready(Over::Broken),
-                Poll::Pending if self.line.next_turn() => {}
+                Poll::Pending if self.line.next_turn() => {
+                    turns += 1;
+                    if turns == H2_TURNS {
+                        // Whoever else has something to do comes first.
+                        cx.waker().wake_by_ref();
+                        break;
+                    }
+                }
                 Poll::Pending => break,
             }
         }
