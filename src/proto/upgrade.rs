@@ -2,6 +2,7 @@
 //!
 //! Not here: what the other protocol says. Once an answer has switched, its bytes mean nothing to Ringway.
 
+use super::h1;
 use super::head::{AnswerHead, Known, Line, Method, RequestHead};
 
 /// What a request asks its connection to become.
@@ -59,10 +60,9 @@ fn is_websocket(protocol: &[u8]) -> bool {
     protocol.eq_ignore_ascii_case(b"websocket")
 }
 
-/// The members of all lists in the lines of `known` (RFC 9110 5.6.1: a recipient ignores empty ones).
+/// The members of all lists in the lines of `known`.
 fn members<'a>(lines: &[Line], known: Known, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let values = lines.iter().filter(move |line| line.known == known).map(move |line| line.value.of(bytes));
-    values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).filter(|one| !one.is_empty())
+    lines.iter().filter(move |line| line.known == known).flat_map(move |line| h1::members(line.value.of(bytes)))
 }
 
 #[cfg(test)]

@@ -167,9 +167,7 @@ async fn turn_away<I: Io>(core: Rc<Core<I>>, mut stream: Wire<I::Stream>, kind: 
         };
         respond::fault(&mut answer, kind, &frame, ErrorForm::Problem, b"retry-after: 1\r\n");
     }
-    let mut buffer = core.buffers.borrow_mut().at_least(answer.len());
-    let fits = buffer.append(&answer);
-    debug_assert!(fits, "the buffer was taken to hold it");
+    let mut buffer = core.buffers.borrow_mut().holding(&answer);
     let mut timer = core.io.timer();
     let deadline = core.io.now().after(LINGER_TIME);
     let sent = poll_fn(|cx| match stream.poll_write(cx, &mut buffer) {

@@ -94,6 +94,26 @@ impl Buffers {
         }
     }
 
+    /// A buffer that holds `bytes`.
+    pub fn holding(&mut self, bytes: &[u8]) -> Buffer {
+        self.holding_both(bytes, &[])
+    }
+
+    /// Puts `head` in front of what is in `buffer`: in its headroom, or else both into a larger one.
+    pub fn put_before(&mut self, buffer: &mut Buffer, head: &[u8]) {
+        if !buffer.prepend(head) {
+            let larger = self.holding_both(head, buffer.data());
+            self.give(std::mem::replace(buffer, larger));
+        }
+    }
+
+    fn holding_both(&mut self, first: &[u8], second: &[u8]) -> Buffer {
+        let mut buffer = self.at_least(first.len() + second.len());
+        let fits = buffer.append(first) && buffer.append(second);
+        debug_assert!(fits, "the buffer was taken to hold them");
+        buffer
+    }
+
     /// Takes a buffer back. One of another size, or one too many, is freed.
     pub fn give(&mut self, mut buffer: Buffer) {
         buffer.clear();

@@ -297,17 +297,7 @@ impl<I: Io> Downstream<I> {
 
     /// A stream of a connection that has a place already.
     pub fn of_stream(core: &Rc<Core<I>>, face: Face, listener: ListenerId, peer: SocketAddr) -> Box<Self> {
-        Box::new(Self {
-            core: Rc::clone(core),
-            stream: Wire::Face(Box::new(face)),
-            inbound: Buffer::default(),
-            body_in_head: 0,
-            ahead: Buffer::default(),
-            peer,
-            listener,
-            timer: core.io.timer(),
-            seat: core.side_seat(),
-        })
+        Self::seated(core, Wire::Face(Box::new(face)), listener, peer, core.side_seat())
     }
 
     /// The connection's place in its core.

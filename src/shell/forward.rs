@@ -586,8 +586,5 @@ fn interim_head<I: Io>(down: &Downstream<I>, work: &Work, story: &Story<I>, up: 
         fill: &|_, _| {},
     }
     .write(head);
-    let mut buffer = down.core.buffers.borrow_mut().at_least(head.len());
-    let fits = buffer.append(head);
-    debug_assert!(fits, "the buffer was taken to hold it");
-    buffer
+    down.core.buffers.borrow_mut().holding(head)
 }

@@ -107,10 +107,7 @@ async fn answer<I: Io>(
         };
         let body = write(head, &frame).unwrap_or_default();
         story.record.bytes_out = (head.len() - head_length(head) + body.len()) as u64;
-        let mut buffer = down.core.buffers.borrow_mut().at_least(head.len());
-        let fits = buffer.append(head);
-        debug_assert!(fits, "the buffer was taken to hold it");
-        (buffer, body)
+        (down.core.buffers.borrow_mut().holding(head), body)
     };
     story.record.status = status;
     if send(down, story, buffer, body).await.is_err() {

@@ -99,10 +99,7 @@ fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: Downwa
 fn tell_timeout<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>) -> Poll<()> {
     let mut trailers = Vec::new();
     respond::grpc_status(&mut trailers, Kind::RequestTimeout);
-    let end = Outgoing::end(&trailers);
-    let mut buffer = down.core.buffers.borrow_mut().at_least(end.len());
-    let fits = buffer.append(&end);
-    debug_assert!(fits, "the buffer was taken to hold it");
+    let mut buffer = down.core.buffers.borrow_mut().holding(&Outgoing::end(&trailers));
     // Taken or not, what follows is the end of the stream.
     let _ = down.stream.poll_write(cx, &mut buffer);
     down.core.buffers.borrow_mut().give(buffer);
@@ -165,12 +162,7 @@ impl<'u, I: Io> Relay<'u, I> {
         };
         let payload = relay.take(work)?;
         let head = &down.core.drafts.borrow().head;
-        if !relay.buffer.prepend(head) {
-            let mut larger = down.core.buffers.borrow_mut().at_least(head.len() + relay.buffer.len());
-            let is_whole = larger.append(head) && larger.append(relay.buffer.data());
-            debug_assert!(is_whole, "the buffer was taken to hold both");
-            down.core.buffers.borrow_mut().give(std::mem::replace(&mut relay.buffer, larger));
-        }
+        down.core.buffers.borrow_mut().put_before(&mut relay.buffer, head);
         Ok((relay, payload))
     }
 

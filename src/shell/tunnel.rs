@@ -97,12 +97,7 @@ pub async fn switch<I: Io>(
     let head = &down.core.drafts.borrow().head;
     up.buffer.consume(work.answer.bytes);
     let payload = up.buffer.len() as u64;
-    if !up.buffer.prepend(head) {
-        let mut larger = down.core.buffers.borrow_mut().at_least(head.len() + up.buffer.len());
-        let is_whole = larger.append(head) && larger.append(up.buffer.data());
-        debug_assert!(is_whole, "the buffer was taken to hold both");
-        down.core.buffers.borrow_mut().give(std::mem::replace(&mut up.buffer, larger));
-    }
+    down.core.buffers.borrow_mut().put_before(&mut up.buffer, head);
     let count = early.len() as u64;
     let (upward, downward) = (Flow::new(early, count), Flow::new(up.buffer, payload));
     story.switched = Some(Box::new(Switched { up: up.stream, upward, downward, idle }));
@@ -116,10 +111,7 @@ fn early<I: Io>(down: &mut Downstream<I>, work: &Work) -> Buffer {
         return std::mem::take(&mut down.ahead);
     }
     debug_assert!(down.ahead.is_empty(), "nothing is read ahead behind bytes that wait already");
-    let mut early = down.core.buffers.borrow_mut().at_least(behind.len());
-    let is_whole = early.append(behind);
-    debug_assert!(is_whole, "the buffer was taken to hold them");
-    early
+    down.core.buffers.borrow_mut().holding(behind)
 }
 
 /// Drafts the head of the answer.

@@ -222,8 +222,5 @@ impl Upload {
 
 /// Keeps bytes that came behind a body: they begin the next request.
 fn keep_surplus<I: Io>(core: &Core<I>, surplus: &mut Buffer, bytes: &[u8]) {
-    let mut kept = core.buffers.borrow_mut().at_least(bytes.len());
-    let is_kept = kept.append(bytes);
-    debug_assert!(is_kept, "the buffer was taken to hold them");
-    *surplus = kept;
+    *surplus = core.buffers.borrow_mut().holding(bytes);
 }

@@ -174,12 +174,12 @@ pub(super) fn mark_nominated(buffer: &[u8], lines: &mut [Line]) {
 }
 
 /// The members of a list (RFC 9110 5.6.1: a recipient ignores empty ones).
-fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim).filter(|member| !member.is_empty())
 }
 
 /// Without optional white space around it (RFC 9110 5.6.3).
-pub(super) fn trim(value: &[u8]) -> &[u8] {
+pub fn trim(value: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = value.iter().position(|byte| !is_space(byte)).unwrap_or(value.len());
     let end = value.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);

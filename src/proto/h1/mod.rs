@@ -8,3 +8,5 @@ pub mod parse;
 mod scan;
 mod swift;
 mod target;
+
+pub use fields::{members, trim};

@@ -6,7 +6,8 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use crate::proto::head::{Known, Line};
 
-/// The line has no name or value of HTTP/2.
+/// What an exchange wrote has no name, value or status of HTTP/2, or is not as we write heads. It does not happen:
+/// exchanges write what their parser reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unsayable;
 
@@ -16,10 +17,16 @@ pub struct Unsayable;
 /// When its name or value is none of HTTP/2's.
 pub fn of(line: &Line, text: &Bytes) -> Result<(HeaderName, HeaderValue), Unsayable> {
     let value = text.slice(line.value.start as usize..line.value.end as usize);
-    let mut value = HeaderValue::from_maybe_shared(value).map_err(|_| Unsayable)?;
-    let name = line.name.of(text);
-    value.set_sensitive(is_fresh(line.known, name));
-    Ok((name_of(line.known, name)?, value))
+    named(line.known, line.name.of(text), HeaderValue::from_maybe_shared(value).map_err(|_| Unsayable)?)
+}
+
+/// The field of this `name`, which means `known`, with this value.
+///
+/// # Errors
+/// When its name is none of HTTP/2's.
+pub fn named(known: Known, name: &[u8], mut value: HeaderValue) -> Result<(HeaderName, HeaderValue), Unsayable> {
+    value.set_sensitive(is_fresh(known, name));
+    Ok((name_of(known, name)?, value))
 }
 
 /// Its value is another one each time, or for each client. Such a value in the table of a connection (RFC 7541 2.3.2)

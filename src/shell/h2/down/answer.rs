@@ -3,13 +3,12 @@
 //! What is read here we have written ourselves, from what the strict parser has read before; so it is scanned, once,
 //! and whatever does not look as we write it ends the stream.
 
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use memchr::memchr;
 
-/// What an exchange wrote cannot be said in HTTP/2. It does not happen: exchanges write what their parser reads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unsayable;
+use crate::proto::h1::trim;
+use crate::proto::head::Known;
+use crate::shell::h2::field::{self, Unsayable};
 
 /// A head, and what follows it.
 #[derive(Debug)]
@@ -50,19 +49,24 @@ pub fn read(bytes: &[u8]) -> Result<Head, Unsayable> {
         }
         let colon = memchr(b':', text).ok_or(Unsayable)?;
         let (name, value) = (&text[..colon], trim(&text[colon + 1..]));
-        match special(name) {
-            Special::None => put(&mut fields, name, value, false)?,
-            Special::Unique => put(&mut fields, name, value, true)?,
-            Special::Hop => {}
-            Special::Coding => head.is_chunked = true,
-            Special::Accept if status == SWITCHING => {}
-            Special::Accept => put(&mut fields, name, value, false)?,
-            Special::Length => {
+        let known = Known::of(name);
+        match known {
+            // RFC 9113 8.2.2.
+            Known::Connection | Known::KeepAlive | Known::ProxyConnection | Known::Upgrade => continue,
+            // Of ours it says chunked.
+            Known::TransferEncoding => {
+                head.is_chunked = true;
+                continue;
+            }
+            Known::ContentLength => {
                 let number = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
                 head.length = Some(number.ok_or(Unsayable)?);
-                fields.insert(CONTENT_LENGTH, HeaderValue::from_bytes(value).map_err(|_| Unsayable)?);
             }
+            // It means nothing in HTTP/2 (RFC 8441 5).
+            Known::Other if status == SWITCHING && name.eq_ignore_ascii_case(b"sec-websocket-accept") => continue,
+            _ => {}
         }
+        put(&mut fields, known, name, value)?;
     }
     head.bytes = at;
     *head.response.headers_mut() = fields;
@@ -80,7 +84,8 @@ pub fn trailers(lines: &[u8]) -> Result<HeaderMap, Unsayable> {
         let (text, next) = line(lines, at)?;
         at = next;
         let colon = memchr(b':', text).ok_or(Unsayable)?;
-        put(&mut fields, &text[..colon], trim(&text[colon + 1..]), false)?;
+        let name = &text[..colon];
+        put(&mut fields, Known::of(name), name, trim(&text[colon + 1..]))?;
     }
     Ok(fields)
 }
@@ -92,50 +97,11 @@ fn line(bytes: &[u8], at: usize) -> Result<(&[u8], usize), Unsayable> {
     if bytes.get(end + 1) == Some(&b'\n') { Ok((&bytes[at..end], end + 2)) } else { Err(Unsayable) }
 }
 
-/// Without the white space around it, which is SP and HTAB (RFC 9110 5.5) and nothing else.
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
-/// Values that never come twice are not to enter the table of the peer: each would be sought among all that came before,
-/// and none is ever found.
-fn put(fields: &mut HeaderMap, name: &[u8], value: &[u8], is_unique: bool) -> Result<(), Unsayable> {
-    let name = HeaderName::from_bytes(name).map_err(|_| Unsayable)?;
-    let mut value = HeaderValue::from_bytes(value).map_err(|_| Unsayable)?;
-    value.set_sensitive(is_unique);
+fn put(fields: &mut HeaderMap, known: Known, name: &[u8], value: &[u8]) -> Result<(), Unsayable> {
+    let value = HeaderValue::from_bytes(value).map_err(|_| Unsayable)?;
+    let (name, value) = field::named(known, name, value)?;
     fields.append(name, value);
     Ok(())
-}
-
-/// Fields that are treated apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Special {
-    None,
-    /// Belongs to one hop (RFC 9113 8.2.2).
-    Hop,
-    /// `Transfer-Encoding`: of ours it says chunked.
-    Coding,
-    Length,
-    /// `Sec-WebSocket-Accept` means nothing in HTTP/2 (RFC 8441 5).
-    Accept,
-    Unique,
-}
-
-fn special(name: &[u8]) -> Special {
-    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-    match name.len() {
-        7 if is(b"upgrade") => Special::Hop,
-        10 if is(b"connection") || is(b"keep-alive") => Special::Hop,
-        12 if is(b"x-request-id") => Special::Unique,
-        14 if is(b"content-length") => Special::Length,
-        16 if is(b"proxy-connection") => Special::Hop,
-        17 if is(b"transfer-encoding") => Special::Coding,
-        20 if is(b"sec-websocket-accept") => Special::Accept,
-        _ => Special::None,
-    }
 }
 
 /// For so many fields there is room at first.
