@@ -109,7 +109,7 @@ pub async fn converse<I: Io>(mut downstream: Box<Downstream<I>>) -> Exit<I> {
         Arrival::Over => Next::Close,
     };
     downstream.core.buffers.borrow_mut().give_work(work);
-    if next == Next::Linger {
+    if next == Next::Linger || next == Next::Close && downstream.owes_a_goodbye() {
         downstream.linger().await;
     }
     Exit::Http(downstream, next)
@@ -418,6 +418,16 @@ impl<I: Io> Downstream<I> {
             debug_assert!(self.ahead.is_empty());
             self.inbound.compact();
         }
+    }
+
+    /// Announces the end where TLS wants that, and says whether the announcement still waits for room to go: closing now
+    /// would lose it, and an answer that ends with its connection would look cut (RFC 8446 6.1).
+    fn owes_a_goodbye(&mut self) -> bool {
+        if matches!(self.stream, Wire::Tls(_)) {
+            self.stream.shut_write();
+            return self.stream.is_writing();
+        }
+        false
     }
 
     /// Ends our direction and reads what still comes, so that the client sees our last bytes and not a reset
