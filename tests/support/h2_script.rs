@@ -125,6 +125,11 @@ impl Script<'_> {
         self.connection.wire().skip(count).is_ok()
     }
 
+    /// Ends this side's direction, behind all that was sent.
+    pub fn finish(&mut self) {
+        self.connection.wire().finish_sending();
+    }
+
     /// Resets the TCP connection; nothing can be done with it any more.
     pub fn cut(&mut self) {
         self.connection.reset();

@@ -35,7 +35,7 @@ pub enum Fault {
     ResetsInBody,
     /// Closes within an answer's body.
     ClosesInBody,
-    /// Closes a connection without GOAWAY when all was answered.
+    /// Closes a connection without GOAWAY behind an answer.
     ClosesIdle,
     /// Sends GOAWAY before the first request.
     GoawayAtOnce,
@@ -181,9 +181,11 @@ impl Trouble for Fault {
             | Self::StreamRefused
             | Self::AnswersEarly
             | Self::OneStreamThenNone => (&[], false),
-            Self::ResetsInRequest | Self::ResetsInHead | Self::ClosesIdle | Self::StreamError | Self::StreamCancel => {
+            Self::ResetsInRequest | Self::ClosesIdle | Self::StreamError | Self::StreamCancel => {
                 (if is_post { &[502] } else { &[] }, false)
             }
+            // What is on its way of the answers before is lost with the connection.
+            Self::ResetsInHead => (if is_post { &[502] } else { &[] }, true),
             Self::Hangs => (&[504], false),
             Self::NoStreamWindow | Self::NoTrunkWindow => (if is_post { &[504] } else { &[] }, false),
             Self::StallsInBody | Self::DripsBody | Self::NoEndStream => (&[504], true),

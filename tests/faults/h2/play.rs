@@ -51,8 +51,8 @@ impl Play<'_> {
     pub fn connection(self, script: &mut Script<'_>) {
         let number = script.number;
         if self.fault == Fault::ResetsInRequest {
-            // SETTINGS, a window and an acknowledgement come first.
-            if script.skip(60 + number as u64 * 37 % 400) {
+            // SETTINGS, a window and an acknowledgement come first; a request is longer than what is read of it.
+            if script.skip(60 + number as u64 * 7 % 60) {
                 self.ledger.fault();
                 script.cut();
             }
@@ -153,7 +153,8 @@ impl Play<'_> {
             }
             Fault::ClosesIdle => {
                 server.answer(request);
-                Next::Ends
+                server.script.finish();
+                Next::Waits
             }
             Fault::StreamError => {
                 server.script.reset(stream, INTERNAL_ERROR);
@@ -254,7 +255,10 @@ impl Play<'_> {
         }
         match self.fault {
             Fault::ResetsInBody => return Next::Cut,
-            Fault::ClosesInBody => return Next::Ends,
+            Fault::ClosesInBody => {
+                server.script.finish();
+                return Next::Waits;
+            }
             Fault::GoawayLies => {
                 server.script.go_away(stream.saturating_sub(2), NO_ERROR);
                 self.serve_until(server, stream.saturating_sub(2));
