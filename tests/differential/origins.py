@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 
 import install
+import installers
 
 HERE = pathlib.Path(__file__).resolve().parent
 START_SECONDS_MAX = 30
@@ -133,7 +134,7 @@ def run(origin: Origin, directory: pathlib.Path) -> Iterator[Running]:
 @contextlib.contextmanager
 def process(command: list[str], environment: dict[str, str], directory: pathlib.Path, port: int) -> Iterator[None]:
     """Runs a server until the block ends; it listens when the block begins."""
-    executable = shutil.which(command[0], path=install.SEARCH_PATH)
+    executable = shutil.which(command[0], path=installers.SEARCH_PATH)
     if not executable:
         raise RuntimeError(f"{command[0]} is not installed")
     said = (directory / f"{pathlib.Path(command[0]).name}.said").open("ab")
