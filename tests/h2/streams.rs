@@ -6,10 +6,11 @@ use bytes::Bytes;
 use h2::Reason;
 
 use super::peer::{self, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Peer, RST_STREAM, Raw, WINDOW_UPDATE};
-use super::peer::{get, read, request};
+use super::peer::{frame, get, read, request};
 use super::{before, before_with};
+use crate::support::h2_script::playing;
 use crate::support::process::Directory;
-use crate::support::{Gate, Origin, Reply, eventually};
+use crate::support::{Gate, Gateway, Origin, Reply, eventually};
 
 #[test]
 fn each_of_many_streams_gets_its_own_answer() {
@@ -181,4 +182,42 @@ fn the_window_of_a_body_opens_as_it_is_passed_on() {
     }
     raw.frame(DATA, END_STREAM, 1, &[0; 1_000]);
     assert_eq!(raw.await_frame(DATA).unwrap().payload, b"49000");
+}
+
+/// `POST / HTTP/2` of `http://test`, in HPACK.
+const POST: &[u8] = b"\x83\x84\x86\x41\x04test";
+
+#[test]
+fn a_small_request_that_came_whole_is_sent_again_when_nobody_touched_it() {
+    for way in ["refused", "left out"] {
+        let upstream = playing(&[], move |script| {
+            while let Some(stream) = script.request() {
+                if script.number == 1 && way == "left out" {
+                    script.go_away(0, 0);
+                    return script.rest();
+                }
+                if stream == 1 && way == "refused" {
+                    script.reset(stream, 7);
+                    continue;
+                }
+                script.until(DATA);
+                script.answer(stream, "served");
+            }
+        });
+        let gateway = Gateway::start(&format!(
+            "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocols = [\"h2\"]\n\
+             [admin]\naddress = \"127.0.0.1:0\"\n\
+             [upstreams.origin]\nendpoints = [\"{}\"]\nprotocol = \"h2c\"\n\
+             [routes.all]\npath = \"/*\"\nupstream = \"origin\"\n",
+            upstream.endpoint()
+        ));
+        let mut raw = Raw::greet(&gateway, &[]);
+        // In one write, so that it is there in one read.
+        let request = [frame(HEADERS, END_HEADERS, 1, POST), frame(0, 0, 1, b"bo"), frame(0, END_STREAM, 1, b"dy")];
+        assert!(raw.send(&request.concat()));
+        let head = raw.await_frame(HEADERS).expect("an answer");
+        assert_eq!(head.payload[0], 0x88, "{way}: 200");
+        assert_eq!(raw.await_frame(0).expect("a body").payload, b"served", "{way}");
+        assert_eq!(gateway.metric("ringway_retries_total{reason=\"unprocessed\"}") as u64, 1, "{way}");
+    }
 }
