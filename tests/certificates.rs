@@ -21,6 +21,8 @@ mod handshakes;
 mod keeping;
 /// The same by the real process, over sockets.
 mod serving;
+/// Handshakes that nobody finishes, over sockets.
+mod unfinished;
 /// Towards upstreams, by the real process.
 mod upstreams;
 

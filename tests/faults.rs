@@ -1,9 +1,11 @@
 //! Upstream faults under load: one endpoint of three misbehaves, and no answer is lost, doubled, or complete to look at
 //! when it is not.
 //!
-//! Each fault is met by GET and by POST, from 32 kept connections at the same time. Every request and every answer is
-//! tagged to the last byte (`tagged`), so the client (`client`) can say what became of each, and `fault` says what
-//! may: an error or a visible cut where the answer broke, and nothing at all where another endpoint had to be asked.
+//! Each fault is met by GET and by POST, from 32 clients at the same time: with a kept connection of HTTP/1.1 each, and
+//! with eight streams of HTTP/2 on each of four. Every request and every answer is tagged to the last byte (`tagged`),
+//! so the clients (`client`, `h2_client`) can say what became of each, and the fault says what may: an error or a
+//! visible cut where the answer broke, and nothing at all where another endpoint had to be asked. Here are the endpoints
+//! that speak HTTP/1.1 (`fault`), in `h2` those that speak HTTP/2.
 //!
 //! This is the short form; `scripts/faults` runs thousands of requests per cell against a released binary
 //! (`FAULTS_REQUESTS`, `FAULTS_RATE`, `FAULTS_SECONDS`, `RINGWAY_BINARY`) and prints the rows as a table.
@@ -11,20 +13,73 @@
 mod cell;
 mod client;
 mod fault;
+mod h2;
+mod h2_client;
 mod tagged;
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use cell::Speaks;
 use client::{Client, Outcome};
 use fault::Fault;
 use tagged::{Ledger, Tag, Way, chunks};
 
 use super::support::Origin;
 
-/// Runs both cells of a fault, prints their rows and fails when something went wrong in one.
-fn withstand(fault: Fault) {
-    for method in ["GET", "POST"] {
-        let tally = cell::run(fault, method);
-        println!("faults: {:16} | {method:4} | {tally}", format!("{fault:?}"));
-        tally.check(fault, method);
+/// What is wrong with one endpoint, in one protocol.
+trait Trouble: Copy + Debug + Send + Sync {
+    /// The upstream's `protocol`.
+    const PROTOCOL: &'static str;
+
+    /// An endpoint with which nothing is wrong.
+    fn good(ledger: &Arc<Ledger>) -> Origin;
+
+    /// The faulty endpoint.
+    fn origin(self, ledger: &Arc<Ledger>) -> Origin;
+
+    /// True when no origin is there that could tell how often it happened.
+    fn is_silent(self) -> bool;
+
+    /// Timeouts that make it show soon, and change nothing for others.
+    fn timeouts(self) -> &'static str;
+
+    /// With which statuses a request may be refused, and whether its answer may be cut.
+    ///
+    /// Where no byte of an answer came, only what cannot be repeated may fail; where an answer broke, the client must
+    /// see it; where an answer was whole but its connection was not, nobody may notice.
+    fn may_fail(self, method: &str) -> (&'static [u16], bool);
+
+    /// True when it leaves out requests that came, so that they have to go elsewhere, whatever their method.
+    fn leaves_out(self) -> bool {
+        false
+    }
+
+    /// True when `outcome`, of a request that any of the endpoints may have had, is as it must be. `is_held` says that
+    /// the gateway cannot have let go of any of the request before its answer.
+    fn allows(self, method: &str, is_held: bool, outcome: &Outcome) -> bool {
+        let (statuses, is_cut) = self.may_fail(method);
+        match outcome {
+            Outcome::Whole => true,
+            // A body is not kept, so it cannot be sent again.
+            Outcome::Refused(502) if self.leaves_out() && !is_held => true,
+            Outcome::Refused(status) => statuses.contains(status),
+            Outcome::Cut => is_cut,
+            Outcome::Lost(_) | Outcome::False(_) | Outcome::Foreign(_) => false,
+        }
+    }
+}
+
+/// Runs the cells of a fault, prints their rows and fails when something went wrong in one.
+fn withstand<T: Trouble>(trouble: T) {
+    let upstream = T::PROTOCOL;
+    for (speaks, client) in [(Speaks::Http1, "http/1.1"), (Speaks::Http2, "h2c")] {
+        for method in ["GET", "POST"] {
+            let tally = cell::run(trouble, method, speaks);
+            let name = format!("{trouble:?}");
+            println!("faults: {name:18} | {client:8} | {upstream:8} | {method:4} | {tally}");
+            tally.check(&format!("{name} {client} {upstream} {method}"));
+        }
     }
 }
 
@@ -250,8 +305,11 @@ fn the_ledger_counts_what_was_received_twice_and_what_was_not_sent() {
 #[test]
 fn only_where_nothing_else_was_possible_may_a_request_fail() {
     let refused = Outcome::Refused(502);
-    assert!(!Fault::Refuses.allows("POST", &refused));
-    assert!(!Fault::ClosesAtOnce.allows("GET", &refused) && Fault::ClosesAtOnce.allows("POST", &refused));
-    assert!(!Fault::ClosesInHead.allows("GET", &Outcome::Cut) && Fault::ClosesInBody.allows("GET", &Outcome::Cut));
-    assert!(!Fault::Garbage.allows("GET", &Outcome::Refused(504)));
+    assert!(!Fault::Refuses.allows("POST", false, &refused));
+    assert!(!Fault::ClosesAtOnce.allows("GET", true, &refused) && Fault::ClosesAtOnce.allows("POST", true, &refused));
+    assert!(!Fault::ClosesInHead.allows("GET", true, &Outcome::Cut));
+    assert!(Fault::ClosesInBody.allows("GET", true, &Outcome::Cut));
+    assert!(!Fault::Garbage.allows("GET", true, &Outcome::Refused(504)));
+    assert!(!h2::Fault::GoawayCalm.allows("POST", true, &refused));
+    assert!(h2::Fault::GoawayCalm.allows("POST", false, &refused));
 }

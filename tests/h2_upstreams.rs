@@ -73,6 +73,23 @@ fn a_request_without_a_body_has_none_and_one_of_unknown_length_keeps_its_trailer
 }
 
 #[test]
+fn trailers_behind_an_announced_length_are_dropped_and_cost_nothing_else() {
+    let origin = H2Origin::serving(|mut call: Call| async move {
+        call.read().await;
+        let mut body = call.answer(200, &[("content-length", "4")]);
+        body.send("body");
+        body.trailers(&[("x-sum", "7")]);
+    });
+    let gateway = before(&origin, "");
+    let mut client = gateway.client();
+    for _ in 0..2 {
+        let answer = client.get("/");
+        assert_eq!((answer.text(), answer.trailers.get("x-sum")), ("body", None));
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
 fn an_answer_of_unknown_length_comes_in_chunks_with_its_trailers() {
     let origin = H2Origin::serving(|mut call: Call| async move {
         call.read().await;

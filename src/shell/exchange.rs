@@ -109,6 +109,17 @@ pub async fn refuse<I: Io>(down: &mut Downstream<I>, work: &mut Work, fault: Fau
     next
 }
 
+/// Counts and logs a request that was answered with the status of `fault` before it could be read.
+pub fn note<I: Io>(down: &mut Downstream<I>, fault: Fault) {
+    let core = Rc::clone(&down.core);
+    let _in_flight = InFlight::begin(&core);
+    let work = &mut Work::default();
+    work.request.version = down.stream.version(work.request.version);
+    let mut story = begin(down, work);
+    (story.record.fault, story.record.status) = (Some(fault), fault.kind.row().status);
+    story.record.end(down, work, &story.serving, &story.plan);
+}
+
 async fn tell<I: Io>(down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>) -> Next {
     let plan = Rc::clone(&story.plan);
     if let Err(fault) = normalise(down, work).and_then(|()| check_direction(down, work)) {

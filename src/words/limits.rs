@@ -122,6 +122,9 @@ pub const H2_LONG_HEADS_BYTES: usize = 192 * 1024;
 /// What is read and dropped behind our last frame, so that the client sees it and not a reset: what a client may have
 /// sent before it heard of it.
 pub const H2_LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// Streams of one connection whose heads have come and of which it is not known yet whether `h2` takes them. It decides
+/// within the turn; older ones are forgotten, and at worst an answer of its own is not counted.
+pub const H2_UNOPENED: usize = 64;
 /// Header blocks that are decoded in one turn of a connection: each may be many times what it was on the wire.
 pub const H2_BLOCKS_PER_TURN: u32 = 4;
 /// Bytes of a client's frames that are taken in one turn of its connection.

@@ -151,18 +151,43 @@ fn passed_on(tag: Tag, head: &Head, status: u16, received: &Received) -> Outcome
     if head.fields.all("x-tag") != [&*tag.text()] {
         return Outcome::Foreign(format!("status {status}, tags {:?}", head.fields.all("x-tag")));
     }
+    let end = match &received.end {
+        Ok(()) => End::Whole,
+        Err(Broken::Malformed(what)) => End::Malformed(what.clone()),
+        Err(Broken::Silent) => End::Silent,
+        Err(_) => End::Cut,
+    };
+    judge(tag, status, &received.bytes, head.fields.has("x-broken"), end)
+}
+
+/// How an answer ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    /// As its framing says that it is complete.
+    Whole,
+    /// In the middle, visibly.
+    Cut,
+    /// It stopped.
+    Silent,
+    /// Against the protocol.
+    Malformed(String),
+}
+
+/// What an answer is that an origin gave to the request of this tag; an origin that broke it has said so.
+pub fn judge(tag: Tag, status: u16, bytes: &[u8], is_broken: bool, end: End) -> Outcome {
     let likeness = match status {
-        200 => tag.likeness(Way::Down, &received.bytes),
-        204 if received.bytes.is_empty() => Likeness::Whole,
+        200 => tag.likeness(Way::Down, bytes),
+        204 if bytes.is_empty() => Likeness::Whole,
         _ => Likeness::Other,
     };
-    match (likeness, &received.end) {
-        (Likeness::Other, end) => Outcome::Foreign(format!("{} bytes, end: {end:?}", received.bytes.len())),
-        (_, Err(Broken::Malformed(what))) => Outcome::False(what.clone()),
-        (_, Err(Broken::Silent)) => Outcome::Lost("an answer that stopped".to_owned()),
-        (_, Err(_)) => Outcome::Cut,
-        (Likeness::Part, Ok(())) => Outcome::False(format!("{} bytes that look like all", received.bytes.len())),
-        (Likeness::Whole, Ok(())) if head.fields.has("x-broken") => Outcome::False("a broken answer".to_owned()),
-        (Likeness::Whole, Ok(())) => Outcome::Whole,
+    match (likeness, end) {
+        (Likeness::Other, end) => Outcome::Foreign(format!("{} bytes, end: {end:?}", bytes.len())),
+        (_, End::Malformed(what)) => Outcome::False(what),
+        (_, End::Silent) => Outcome::Lost("an answer that stopped".to_owned()),
+        (_, End::Cut) => Outcome::Cut,
+        (Likeness::Part, End::Whole) => Outcome::False(format!("{} bytes that look like all", bytes.len())),
+        (Likeness::More, End::Whole) => Outcome::False(format!("{} bytes, which are too many", bytes.len())),
+        (Likeness::Whole, End::Whole) if is_broken => Outcome::False("a broken answer".to_owned()),
+        (Likeness::Whole, End::Whole) => Outcome::Whole,
     }
 }

@@ -1,8 +1,9 @@
-//! The faulty endpoint: what it does wrong, and what a client may see of it.
+//! The faulty endpoint of HTTP/1.1: what it does wrong, and what a client may see of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::client::Outcome;
+use super::Trouble;
 use super::tagged::{Ledger, Tag, Way, chunks};
 use crate::support::Origin;
 use crate::support::origin::Connection;
@@ -83,28 +84,32 @@ enum End {
 }
 
 /// Between two bytes of a drip: never so long that the gateway would call it idle.
-const DRIP: Duration = Duration::from_millis(30);
+pub const DRIP: Duration = Duration::from_millis(30);
 
-impl Fault {
-    /// The faulty endpoint.
-    pub fn origin(self, ledger: &std::sync::Arc<Ledger>) -> Origin {
+impl Trouble for Fault {
+    const PROTOCOL: &'static str = "http/1.1";
+
+    fn good(ledger: &Arc<Ledger>) -> Origin {
+        let ledger = Arc::clone(ledger);
+        Origin::playing(move |connection| serve(connection, &ledger))
+    }
+
+    fn origin(self, ledger: &Arc<Ledger>) -> Origin {
         match self {
             Self::Refuses => Origin::refusing(),
             Self::BlackHole => Origin::black_hole(),
             _ => {
-                let ledger = std::sync::Arc::clone(ledger);
+                let ledger = Arc::clone(ledger);
                 Origin::playing(move |connection| self.play(connection, &ledger))
             }
         }
     }
 
-    /// True when no origin is there that could tell how often it happened.
-    pub fn is_silent(self) -> bool {
+    fn is_silent(self) -> bool {
         matches!(self, Self::Refuses | Self::BlackHole)
     }
 
-    /// Timeouts that make it show soon, and change nothing for others.
-    pub fn timeouts(self) -> &'static str {
+    fn timeouts(self) -> &'static str {
         match self {
             Self::BlackHole => "connect = \"100ms\"",
             Self::Hangs | Self::DripsHead => "first_byte = \"400ms\"",
@@ -114,12 +119,8 @@ impl Fault {
         }
     }
 
-    /// True when `outcome`, of a request that any of the endpoints may have had, is as it must be.
-    ///
-    /// Where no byte of an answer came, only what cannot be repeated may fail; where an answer broke, the client must
-    /// see it; where an answer was whole but its connection was not, nobody may notice.
-    pub fn allows(self, method: &str, outcome: &Outcome) -> bool {
-        let (statuses, is_cut): (&[u16], bool) = match self {
+    fn may_fail(self, method: &str) -> (&'static [u16], bool) {
+        match self {
             Self::Refuses | Self::BlackHole | Self::LengthTooShort | Self::SecondAnswer => (&[], false),
             Self::ClosesAtOnce
             | Self::ResetsAtOnce
@@ -145,15 +146,11 @@ impl Fault {
             | Self::EndlessHead
             | Self::Unasked101
             | Self::BodyAfter204 => (&[502], false),
-        };
-        match outcome {
-            Outcome::Whole => true,
-            Outcome::Refused(status) => statuses.contains(status),
-            Outcome::Cut => is_cut,
-            Outcome::Lost(_) | Outcome::False(_) | Outcome::Foreign(_) => false,
         }
     }
+}
 
+impl Fault {
     /// One connection of the faulty endpoint: up to two good answers, then the fault.
     fn play(self, connection: &mut Connection, ledger: &Ledger) {
         if matches!(self, Self::ClosesAtOnce | Self::ResetsAtOnce) {
@@ -288,7 +285,7 @@ impl Fault {
 }
 
 /// One connection of a good endpoint.
-pub fn serve(connection: &mut Connection, ledger: &Ledger) {
+fn serve(connection: &mut Connection, ledger: &Ledger) {
     while let Some(tag) = receive(connection, ledger) {
         connection.send(whole(tag));
     }

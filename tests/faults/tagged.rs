@@ -25,6 +25,8 @@ pub enum Likeness {
     Whole,
     /// They are a part of it, from its beginning.
     Part,
+    /// They are it and go on.
+    More,
     /// They are something else.
     Other,
 }
@@ -59,7 +61,11 @@ impl Tag {
             Way::Up => &[5, 900, 5_000, 40_000],
             Way::Down => &[61, 61, 900, 900, 4_000, 4_000, 17_000, 70_000],
         };
-        let length = lengths[(self.0 >> 40) as usize % lengths.len()];
+        self.bytes(way, lengths[(self.0 >> 40) as usize % lengths.len()])
+    }
+
+    /// So many bytes that are its own.
+    pub fn bytes(self, way: Way, length: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(length + BLOCK);
         for number in 0..length.div_ceil(BLOCK) {
             let side = if way == Way::Up { "up" } else { "down" };
@@ -83,6 +89,8 @@ impl Tag {
             Likeness::Whole
         } else if body.starts_with(bytes) {
             Likeness::Part
+        } else if bytes == self.bytes(way, bytes.len()) {
+            Likeness::More
         } else {
             Likeness::Other
         }

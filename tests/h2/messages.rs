@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderValue, Request};
 
 use super::peer::{self, Peer, get, read, request, reset};
 use super::{before, before_with};
+use crate::support::process::Directory;
 use crate::support::wire::Framing;
-use crate::support::{Gate, Gateway, Origin, Reply};
+use crate::support::{Gate, Gateway, Origin, Reply, eventually};
 
 #[test]
 fn a_request_arrives_as_one_of_http_1_and_its_answer_comes_back() {
@@ -153,6 +154,36 @@ fn the_parser_refuses_what_it_refuses_of_http_1() {
         assert_eq!(peer.get("/").await.status, 200);
     });
     assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn a_header_list_that_h2_refuses_is_counted_and_logged_as_any_other() {
+    let origin = Origin::answering(|_| Reply::text("ok"));
+    let directory = Directory::new();
+    let log = directory.path().join("access.log");
+    let gateway = before_with(&origin, "", &format!("[access_log]\nfile = \"{}\"\nformat = \"json\"\n", log.display()));
+    peer::with(&gateway, |peer: Peer| async move {
+        let long = || Request::get("http://test/").header("x", "a".repeat(40_000)).body(()).unwrap();
+        for _ in 0..3 {
+            assert_eq!(peer.ask(long()).await.status, 431);
+        }
+        // Neither what is served in between nor what is reset has anything to do with it.
+        assert_eq!(peer.get("/").await.status, 200);
+        let malformed = Request::get("http://test/").header("te", "gzip").body(()).unwrap();
+        assert!(peer.try_ask(malformed).await.is_err());
+        assert_eq!(peer.get("/").await.status, 200);
+    });
+    let faults = |gateway: &Gateway| gateway.metric("ringway_faults_total{error=\"head-too-large\"}") as u64;
+    assert_eq!(faults(&gateway), 3);
+    let lines = eventually("the access log's lines", || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        (text.matches('\n').count() >= 5).then_some(text)
+    });
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["status"], &first["protocol"]), (&431.into(), &"HTTP/2.0".into()), "{first}");
+    assert_eq!((&first["client"], &first["listener"]), (&"127.0.0.1".into(), &"web".into()), "{first}");
+    // Of the request itself nothing is known.
+    assert_eq!((&first["error"], first.get("path")), (&"head-too-large".into(), None), "{first}");
 }
 
 #[test]

@@ -81,10 +81,6 @@ impl Scenario {
             if ask.answer.framing == Shape::UntilClose {
                 ask.answer.framing = Shape::Chunked;
             }
-            // Whether a request is whole whose length is none and whose stream goes on, clients' side decides.
-            if ask.body == Body::Length(0) {
-                ask.body = Body::None;
-            }
         }
         scenario
     }

@@ -275,7 +275,9 @@ impl Case<'_> {
     /// A generous guess at the time that the exchange takes where nothing fails.
     fn estimate(&self) -> Duration {
         let weather = &self.stage.scenario.weather;
-        let turns = 8 + (self.ask.body_bytes() + self.ask.answer.bytes) / weather.link_bytes.0;
+        let (up, down) = self.stage.scenario.windows(self.id);
+        let (up, down) = (up.min(weather.link_bytes.0), down.min(weather.link_bytes.0));
+        let turns = 8 + self.ask.body_bytes() / up + self.ask.answer.bytes / down;
         let stall = weather.stall_us.1 * weather.stalls * weather.pieces.1 / 1000;
         let pause = if let Treatment::Slow(pause) = self.ask.treatment { pause * 5 } else { Duration::ZERO };
         let way = weather.latency_us.1 + stall + weather.notice_us.1;

@@ -9,6 +9,7 @@ use ringway::shell::sim::Weather;
 use super::line::NAME;
 use super::message::Pace;
 use super::tunnel::Tunnel;
+use super::{shared, trunk};
 
 /// Everything that happens in a run and is not chance of the world itself.
 #[derive(Debug)]
@@ -192,6 +193,16 @@ impl Scenario {
     /// The client of `exchange` reads as fast as it can.
     pub fn is_reader_prompt(&self, exchange: u32) -> bool {
         self.clients.iter().any(|visit| visit.asks.contains(&exchange) && visit.pace == Pace::Prompt)
+    }
+
+    /// What goes each way, to an origin and to the client of `exchange`, before the other side has to be heard: the
+    /// smallest windows of those that speak HTTP/2.
+    pub fn windows(&self, exchange: u32) -> (u64, u64) {
+        let mut visits = self.clients.iter().enumerate();
+        let of_client = visits
+            .find(|(_, visit)| visit.asks.contains(&exchange) && visit.is_shared)
+            .map_or(u64::MAX, |(number, _)| shared::window(number).into());
+        (if self.settings.has_trunks { trunk::WINDOW_MIN.into() } else { u64::MAX }, of_client)
     }
 
     /// The configuration as text.

@@ -71,6 +71,11 @@ pub async fn play(stage: Rc<Stage>, number: usize) {
     stage.visits_over.set(stage.visits_over.get() + 1);
 }
 
+/// The windows of the streams of visit `number`. Some are small, and fill.
+pub const fn window(number: usize) -> u32 {
+    if number.is_multiple_of(2) { 65_535 } else { 700 }
+}
+
 /// One connection, as the tasks of its streams share it.
 struct Talk {
     stage: Rc<Stage>,
@@ -89,9 +94,8 @@ impl Talk {
     }
 
     async fn visit(self: &Rc<Self>) {
-        // Some have small windows, which fill.
         let mut builder = Builder::new();
-        builder.initial_window_size(if self.number.is_multiple_of(2) { 65_535 } else { 700 });
+        builder.initial_window_size(window(self.number));
         let Ok((requests, connection)) = builder.handshake::<_, Bytes>(Link(self.wire.clone())).await else {
             return self.note_closed();
         };

@@ -19,6 +19,9 @@ use super::scenario::{Ask, Shape, Treatment};
 use super::shared::Link;
 use super::tags::{self, Way};
 
+/// The smallest window of a stream.
+pub const WINDOW_MIN: u32 = 500;
+
 /// Serves all connections that come in by `listener`.
 pub async fn accept(stage: Rc<Stage>, listener: WireListener) {
     while let Ok(wire) = listener.accept().await {
@@ -51,7 +54,8 @@ impl Shared {
 async fn serve(stage: Rc<Stage>, wire: Wire) {
     let mut builder = Builder::new();
     // Some take few streams at a time, some little of a body.
-    let (streams, window) = stage.world.draw(|random| (random.within((1, 6)), *random.pick(&[500, 9_000, 65_535])));
+    let (streams, window) =
+        stage.world.draw(|random| (random.within((1, 6)), *random.pick(&[WINDOW_MIN, 9_000, 65_535])));
     builder.max_concurrent_streams(streams as u32).initial_window_size(window);
     let shared = Rc::new(Shared::default());
     if let Ok(mut connection) = builder.handshake::<_, Bytes>(Link(wire.clone())).await {

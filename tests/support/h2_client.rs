@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 
 use super::{Gateway, PATIENCE};
 
-/// One connection to the gateway.
+/// One connection to the gateway; its clones share it.
+#[derive(Clone)]
 pub struct H2Client {
     sender: SendRequest<Bytes>,
     authority: String,
@@ -66,14 +67,21 @@ impl H2Client {
 
     /// Begins to ask; the body follows unless it `is_whole`.
     pub async fn begin(&mut self, method: &str, path: &str, fields: &[(&str, &str)], is_whole: bool) -> Asking {
+        self.try_begin(method, path, fields, is_whole).await.expect("the connection takes streams")
+    }
+
+    /// As [`H2Client::begin`], on a connection that may be over.
+    pub async fn try_begin(
+        &mut self, method: &str, path: &str, fields: &[(&str, &str)], is_whole: bool,
+    ) -> Result<Asking, h2::Error> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.authority));
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let request = request.body(()).expect("a request of a test is sound");
-        std::future::poll_fn(|cx| self.sender.poll_ready(cx)).await.expect("the connection takes streams");
-        let (answer, body) = self.sender.send_request(request, is_whole).expect("the connection takes streams");
-        Asking { body, answer }
+        std::future::poll_fn(|cx| self.sender.poll_ready(cx)).await?;
+        let (answer, body) = self.sender.send_request(request, is_whole)?;
+        Ok(Asking { body, answer })
     }
 
     /// Asks with a whole body and reads the whole answer.
@@ -91,16 +99,12 @@ impl H2Client {
 impl Asking {
     /// Sends a piece of the body as the gateway's windows allow.
     pub async fn send(&mut self, piece: &[u8], is_last: bool) {
-        let mut rest = piece;
-        while !rest.is_empty() {
-            self.body.reserve_capacity(rest.len());
-            let room = std::future::poll_fn(|cx| self.body.poll_capacity(cx)).await;
-            let room = room.expect("the stream is open").expect("the stream is open");
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            let is_end = is_last && later.is_empty();
-            self.body.send_data(Bytes::copy_from_slice(now), is_end).expect("the stream is open");
-            rest = later;
-        }
+        send(&mut self.body, piece, is_last).await.expect("the stream is open");
+    }
+
+    /// The body to be sent and the answer to be waited for, at the same time.
+    pub fn split(self) -> (SendStream<Bytes>, ResponseFuture) {
+        (self.body, self.answer)
     }
 
     /// Waits for the head of the answer.
@@ -110,8 +114,30 @@ impl Asking {
 
     /// Waits for the head of the answer, or for what comes instead.
     pub async fn try_answer(&mut self) -> Result<H2Answer, h2::Error> {
-        let (parts, stream) = (&mut self.answer).await?.into_parts();
-        Ok(H2Answer {
+        H2Answer::of(&mut self.answer).await
+    }
+}
+
+/// Sends a piece of a body as the gateway's windows allow.
+pub async fn send(body: &mut SendStream<Bytes>, piece: &[u8], is_last: bool) -> Result<(), h2::Error> {
+    let mut rest = piece;
+    while !rest.is_empty() {
+        body.reserve_capacity(rest.len());
+        let Some(room) = std::future::poll_fn(|cx| body.poll_capacity(cx)).await else {
+            return Err(h2::Reason::STREAM_CLOSED.into());
+        };
+        let (now, later) = rest.split_at(room?.min(rest.len()));
+        body.send_data(Bytes::copy_from_slice(now), is_last && later.is_empty())?;
+        rest = later;
+    }
+    Ok(())
+}
+
+impl H2Answer {
+    /// Waits for the head of an answer, or for what comes instead.
+    pub async fn of(answer: &mut ResponseFuture) -> Result<Self, h2::Error> {
+        let (parts, stream) = answer.await?.into_parts();
+        Ok(Self {
             status: parts.status.as_u16(),
             fields: parts.headers,
             is_bodiless: stream.is_end_stream(),
@@ -120,9 +146,7 @@ impl Asking {
             trailers: HeaderMap::new(),
         })
     }
-}
 
-impl H2Answer {
     /// The only value of this field; `None` when there is none.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(|value| value.to_str().expect("a field of a test is text"))

@@ -9,11 +9,14 @@ pub const SETTINGS: u8 = 4;
 pub const PUSH_PROMISE: u8 = 5;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 /// END_STREAM, and ACK.
 pub const END: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a client says first (RFC 9113 3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection whose preface was exchanged, in the hands of a script.
 pub struct Script<'c> {
@@ -63,9 +66,7 @@ impl Script<'_> {
 
     /// Sends a frame.
     pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = (payload.len() as u32).to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        self.connection.send([&head, payload].concat());
+        self.connection.send(frame(kind, flags, stream, payload));
     }
 
     /// The stream of the next request, whose head came; `None` when the gateway is gone. Settings are acknowledged and
@@ -77,14 +78,20 @@ impl Script<'_> {
     /// The next frame of `kind`.
     pub fn until(&mut self, kind: u8) -> Option<Frame> {
         loop {
-            let frame = self.frame()?;
-            if (frame.kind == SETTINGS || frame.kind == PING) && frame.flags & END == 0 {
-                self.send(frame.kind, END, 0, if frame.kind == PING { &frame.payload } else { &[] });
-            }
+            let frame = self.next()?;
             if frame.kind == kind {
                 return Some(frame);
             }
         }
+    }
+
+    /// The next frame, acknowledged where it asks for that.
+    pub fn next(&mut self) -> Option<Frame> {
+        let frame = self.frame()?;
+        if (frame.kind == SETTINGS || frame.kind == PING) && frame.flags & END == 0 {
+            self.send(frame.kind, END, 0, if frame.kind == PING { &frame.payload } else { &[] });
+        }
+        Some(frame)
     }
 
     /// Begins an answer of status 200.
@@ -108,10 +115,36 @@ impl Script<'_> {
         self.send(GOAWAY, 0, 0, &[last.to_be_bytes(), reason.to_be_bytes()].concat());
     }
 
+    /// Sends bytes that need not be frames; false when the gateway takes no more.
+    pub fn raw(&mut self, bytes: &[u8]) -> bool {
+        self.connection.send(bytes)
+    }
+
+    /// Reads so many bytes; false when there are no more.
+    pub fn skip(&mut self, count: u64) -> bool {
+        self.connection.wire().skip(count).is_ok()
+    }
+
+    /// Ends this side's direction, behind all that was sent.
+    pub fn finish(&mut self) {
+        self.connection.wire().finish_sending();
+    }
+
+    /// Resets the TCP connection; nothing can be done with it any more.
+    pub fn cut(&mut self) {
+        self.connection.reset();
+    }
+
     /// Reads until the gateway ends the connection.
     pub fn rest(&mut self) {
         while self.frame().is_some() {}
     }
+}
+
+/// The bytes of a frame.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// Fields as HPACK has them without any table and without Huffman's code (RFC 7541 6.2.2).

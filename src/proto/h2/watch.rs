@@ -3,11 +3,13 @@
 //!
 //! `h2` bounds what it holds, but not how often it is made to work. Payloads are not looked at, only skipped.
 
+use std::collections::VecDeque;
+
 use super::grammar::Grammar;
 use super::{Head, PREFACE, Reason, block, flag, kind};
 use crate::words::limits::{
     H2_BLOCK_BYTES, H2_BLOCKS_PER_TURN, H2_BYTES_PER_TURN, H2_CONTINUATIONS, H2_CONTROL_FRAMES,
-    H2_CONTROL_FRAMES_PER_DATA, H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_WINDOW_TIME,
+    H2_CONTROL_FRAMES_PER_DATA, H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_UNOPENED, H2_WINDOW_TIME,
 };
 use crate::words::time::Instant;
 
@@ -50,6 +52,10 @@ pub struct Watch {
     /// Frames of header blocks that `h2` may not have looked at, and where the last block of them begins.
     blocks_seen: Vec<u8>,
     block_at: usize,
+    /// Streams that the client has opened and `h2` has neither handed over nor ended, in their order.
+    unopened: VecDeque<u32>,
+    /// Of such streams, those that `h2` has answered itself since the last [`Watch::take_answered`].
+    answered: u32,
 }
 
 impl Watch {
@@ -74,6 +80,8 @@ impl Watch {
             breach: None,
             blocks_seen: Vec::new(),
             block_at: 0,
+            unopened: VecDeque::new(),
+            answered: 0,
         }
     }
 
@@ -113,7 +121,13 @@ impl Watch {
                 Some(Head { kind: kind::DATA, .. }) => {
                     self.explained = self.explained.saturating_add(H2_CONTROL_FRAMES_PER_DATA);
                 }
-                Some(Head { kind: kind::RST_STREAM, .. }) if step.octets[..4] != [0; 4] => self.reset(),
+                Some(head @ Head { kind: kind::RST_STREAM, .. }) => {
+                    self.forget(head.stream);
+                    if step.octets[..4] != [0; 4] {
+                        self.reset();
+                    }
+                }
+                Some(head @ Head { kind: kind::HEADERS, .. }) => self.answered += u32::from(self.forget(head.stream)),
                 _ => {}
             }
             if let Some(Head { kind: kind::GOAWAY, length, .. }) = step.ends {
@@ -141,6 +155,23 @@ impl Watch {
     #[must_use]
     pub fn ends(&self) -> Option<Reason> {
         self.breach.or_else(|| self.abuse.map(|_| Reason::EnhanceYourCalm))
+    }
+
+    /// `h2` has handed over this stream.
+    pub fn opened(&mut self, stream: u32) {
+        self.forget(stream);
+    }
+
+    /// Streams that `h2` has answered without handing them over since the last call. It has one such answer: 431, to a
+    /// header list that is larger than it was told to take.
+    pub fn take_answered(&mut self) -> u32 {
+        std::mem::take(&mut self.answered)
+    }
+
+    /// Takes a stream out of those whose fate is open; true when it was one.
+    fn forget(&mut self, stream: u32) -> bool {
+        let at = self.unopened.iter().position(|unopened| *unopened == stream);
+        at.is_some_and(|at| self.unopened.remove(at).is_some())
     }
 
     /// Lets another turn begin; true when the last one ended before its bytes did.
@@ -202,6 +233,10 @@ impl Watch {
                 self.block = Some((0, head.length));
                 self.is_trailers = head.stream <= last_stream;
                 if !self.is_trailers {
+                    if self.unopened.len() >= H2_UNOPENED {
+                        self.unopened.pop_front();
+                    }
+                    self.unopened.push_back(head.stream);
                     self.streams += 1;
                     self.explained = self.explained.saturating_add(H2_CONTROL_FRAMES_PER_STREAM);
                 }
@@ -527,6 +562,31 @@ mod tests {
         watch.receive(&frame(kind::HEADERS, flag::END_HEADERS, 1, b"\x80"), now);
         watch.receive(&frame(kind::PING, 0, 0, &[0; 8]), now);
         assert_eq!(watch.send(&goaway(1), now), None, "it was looked at before");
+    }
+
+    #[test]
+    fn an_answer_on_a_stream_that_was_never_handed_over_is_not_ours() {
+        let (mut watch, now) = watching();
+        let open = |id| frame(kind::HEADERS, flag::END_HEADERS, id, b"a");
+        let answer = |id| frame(kind::HEADERS, flag::END_HEADERS, id, b"b");
+        for id in [1, 3, 5, 7] {
+            pass_all(&mut watch, &open(id), now);
+        }
+        // Handed over, answered, reset; nobody knows yet.
+        watch.opened(1);
+        watch.send(&[answer(1), answer(3), frame(kind::RST_STREAM, 0, 3, &[0; 4])].concat(), now);
+        watch.send(&frame(kind::RST_STREAM, 0, 5, &[0, 0, 0, 1]), now);
+        assert_eq!((watch.take_answered(), watch.take_answered()), (1, 0));
+        watch.opened(7);
+        watch.send(&[answer(7), answer(7)].concat(), now);
+        assert_eq!(watch.take_answered(), 0);
+        // What a client opens faster than it is decided is forgotten, oldest first.
+        for number in 0..2 * H2_UNOPENED as u32 {
+            pass_all(&mut watch, &open(9 + 2 * number), now);
+        }
+        assert_eq!(watch.unopened.len(), H2_UNOPENED);
+        watch.send(&answer(9), now);
+        assert_eq!(watch.take_answered(), 0);
     }
 
     #[test]

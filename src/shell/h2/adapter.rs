@@ -134,6 +134,19 @@ impl<I: Io> Line<I> {
         self.0.borrow().watch.as_ref().and_then(Watch::ends)
     }
 
+    /// This stream was handed over by `h2`.
+    pub fn opened(&self, stream: u32) {
+        if let Some(watch) = &mut self.0.borrow_mut().watch {
+            watch.opened(stream);
+        }
+    }
+
+    /// As [`Watch::take_answered`].
+    #[must_use]
+    pub fn take_answered(&self) -> u32 {
+        self.0.borrow_mut().watch.as_mut().map_or(0, Watch::take_answered)
+    }
+
     /// Lets the client's next header blocks pass; true when some wait.
     #[must_use]
     pub fn next_turn(&self) -> bool {

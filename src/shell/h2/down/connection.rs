@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::face::Face;
 use super::purse::{Piece, Purse};
 use super::request::{self, Intake};
 use crate::plan::{Listener, Timeouts};
@@ -17,10 +18,12 @@ use crate::shell::buffer::Buffer;
 use crate::shell::buffers::SMALL_BYTES;
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::core::{Core, Phase};
+use crate::shell::exchange;
 use crate::shell::h2::adapter::{self, Adapter, Line};
 use crate::shell::io::Io;
 use crate::shell::tls::Told;
 use crate::shell::wire::Wire;
+use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::ListenerId;
 use crate::words::limits::{
     H2_CONNECTION_WINDOW, H2_LINGER_BYTES, H2_QUEUED_BYTES_OF_STREAM, H2_STREAM_WINDOW, H2_STREAMS, H2_TURNS,
@@ -210,6 +213,19 @@ impl<I: Io> Connection<I> {
 
     /// Reads frames, opens streams, and sends what is to be sent, in one message.
     fn poll_frames(&mut self, cx: &mut Context<'_>, frames: &mut Frames<I>) -> Poll<Over> {
+        let over = self.move_frames(cx, frames);
+        for _ in 0..self.line.take_answered() {
+            let mut down =
+                Downstream::of_stream(&self.core, Face::new(Rc::clone(&self.purse)), self.listener, self.peer);
+            if let Wire::Face(face) = &mut down.stream {
+                face.tell(self.told.clone());
+            }
+            exchange::note(&mut down, TOO_LARGE);
+        }
+        over
+    }
+
+    fn move_frames(&mut self, cx: &mut Context<'_>, frames: &mut Frames<I>) -> Poll<Over> {
         let mut turns = 0;
         loop {
             match frames.poll_accept(cx) {
@@ -290,6 +306,7 @@ impl<I: Io> Connection<I> {
     /// Begins to serve a stream.
     fn open(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Piece>) {
         self.has_served = true;
+        self.line.opened(respond.stream_id().as_u32());
         let (parts, body) = request.into_parts();
         let Ok(intake) = request::intake(&parts, body.is_end_stream()) else {
             return respond.send_reset(Reason::PROTOCOL_ERROR);
@@ -340,6 +357,10 @@ impl<I: Io> Connection<I> {
         key
     }
 }
+
+/// What `h2` has answered with 431 itself: nothing else is known of such a request.
+const TOO_LARGE: Fault =
+    Fault::new(Kind::HeadTooLarge, Stage::ReadHead, "the header list is over limits.header_bytes, as HTTP/2 counts it");
 
 /// Base64 of 16 bytes.
 const KEY_BYTES: usize = 24;
