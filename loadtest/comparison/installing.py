@@ -1,11 +1,12 @@
 """Brings what a comparison needs and does not find, only when --install asks for it."""
 
+import pathlib
 import subprocess
 import sys
 from collections.abc import Sequence
 
 from comparison.figures import Failure
-from comparison.processes import ROOT, find
+from comparison.processes import NEWEST, ROOT, find, preferred
 
 
 def install(packages: Sequence[str]) -> None:
@@ -27,6 +28,31 @@ def build_ringway_load() -> None:
     """Builds the project's generator and origin where `app` looks for it."""
     manifest, target = str(ROOT / "loadtest/Cargo.toml"), str(ROOT / "target/loadtest")
     run_all([["cargo", "build", "--release", "--manifest-path", manifest, "--target-dir", target]])
+
+
+def newest(may_install: bool) -> None:
+    """From now on, nginx and HAProxy are those of Debian's newest suite. They lie with their libraries in a folder of
+    their own, where `may_install` lets debootstrap put them, and run by that folder's loader."""
+    suite = NEWEST / "suite"
+    if not (suite / "usr/sbin/haproxy").exists():
+        if not may_install:
+            raise Failure("nginx and HAProxy of Debian's newest suite are not there (compare --install --newest)")
+        if find("debootstrap") is None:
+            install(["debootstrap"])
+        run_all([["debootstrap", "--variant=minbase", "--include=nginx,haproxy", "sid", str(suite)]])
+    for program in ("nginx", "haproxy"):
+        starter(suite, program)
+    preferred.insert(0, str(NEWEST))
+
+
+def starter(suite: pathlib.Path, program: str) -> None:
+    """A program that becomes `program` of `suite`."""
+    libraries = ":".join(map(str, sorted(suite.glob("usr/lib/*-linux-gnu"))))
+    loader = next(suite.glob("usr/lib*/ld-linux-*.so.*"), None) or next(suite.glob("usr/lib/*/ld-linux-*.so.*"))
+    command = f'"{loader}" --library-path "{libraries}" --argv0 {program} "{suite}/usr/sbin/{program}" "$@"'
+    place = NEWEST / program
+    place.write_text(f"#!/bin/sh\nexec {command}\n", encoding="utf-8")
+    place.chmod(0o755)
 
 
 def run_all(commands: Sequence[Sequence[str]]) -> None:

@@ -60,6 +60,8 @@ class Settings:
     generator: Generator
     origin: Origin
     sweep: bool = True
+    # Whether all gateways tell the origin of the client, or each what it tells by itself.
+    tells: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +148,9 @@ class Stage:
         certificate = Certificate.in_directory(directory)
         if scenario.protocols.tls:
             certificate.make()
-        self.setting = Setting(directory, free_port(), scenario.routes, scenario.protocols, certificate)
+        self.setting = Setting(
+            directory, free_port(), scenario.routes, scenario.protocols, certificate, settings.tells
+        )
         self.started = 0
 
     def origin(self) -> Process:

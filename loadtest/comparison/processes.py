@@ -24,11 +24,14 @@ STOP_SECONDS_MAX = 5
 # --install puts gateways from PyPI into the first one; Debian keeps servers where a user's PATH does not look.
 PEERS = str(ROOT / "target/peers/bin")
 MORE_PLACES = ("/usr/sbin", "/usr/local/sbin")
+# Servers of a newer suite, in use only when asked for.
+NEWEST = ROOT / "target/peers/newest"
+preferred: list[str] = []
 
 
 def find(program: str) -> str | None:
     """The full path of `program`, or None where it is not installed."""
-    return shutil.which(program, path=os.pathsep.join((PEERS, os.environ.get("PATH", ""), *MORE_PLACES)))
+    return shutil.which(program, path=os.pathsep.join((*preferred, PEERS, os.environ.get("PATH", ""), *MORE_PLACES)))
 
 
 def need(program: str) -> str:

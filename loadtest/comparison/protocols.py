@@ -2,7 +2,7 @@
 
 All of them get the same certificate, TLS 1.3 alone, and their own defaults for tickets. The cipher and the group are the
 generators' choice, so that they are alike as well. Not here: what is the same in every scenario, which is in the
-templates.
+templates, and what they tell the origin of the client (`identity`).
 """
 
 import dataclasses

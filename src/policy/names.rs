@@ -1,4 +1,4 @@
-//! Which certificate of a listener a name gets: exact before wildcard, and the first for all others.
+//! Which certificates of a listener are for a name: exact before wildcard, and the first for all others.
 //!
 //! Decides twice: when a client asks for a name (SNI), and when a request names a host on a connection that was made for
 //! another name. Not here: where a certificate's names come from (`control`).
@@ -9,41 +9,55 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct CertificateNames {
     /// Whole names in lower case.
-    exact: HashMap<Box<str>, usize>,
+    exact: HashMap<Box<str>, Vec<usize>>,
     /// What follows the `*.` of a wildcard: it stands for exactly one label (RFC 9525 6.3).
-    wildcard: HashMap<Box<str>, usize>,
+    wildcard: HashMap<Box<str>, Vec<usize>>,
+    /// Those for all other names: the first, and whichever are for its first name too.
+    others: Vec<usize>,
 }
 
 impl CertificateNames {
     /// The table of certificates that are for these names: DNS names, `*.example.com` among them, and IP addresses as
-    /// text. Where several are for one name, the first is chosen.
+    /// text.
     #[must_use]
     pub fn new<'n, N: IntoIterator<Item = &'n str>>(certificates: impl IntoIterator<Item = N>) -> Self {
-        let mut table = Self::default();
+        let mut table = Self { others: vec![0], ..Self::default() };
+        let mut first = None;
         for (position, names) in certificates.into_iter().enumerate() {
             for name in names {
                 let name = name.to_ascii_lowercase();
-                match name.strip_prefix("*.") {
-                    Some(rest) => table.wildcard.entry(rest.into()).or_insert(position),
-                    None => table.exact.entry(name.into()).or_insert(position),
+                let found = match name.strip_prefix("*.") {
+                    Some(rest) => table.wildcard.entry(rest.into()).or_default(),
+                    None => table.exact.entry(name.as_str().into()).or_default(),
                 };
+                found.push(position);
+                first = first.or((position == 0).then_some(name));
             }
+        }
+        if let Some(name) = first {
+            let found = match name.strip_prefix("*.") {
+                Some(rest) => table.wildcard.get(rest),
+                None => table.exact.get(name.as_str()),
+            };
+            table.others = found.cloned().unwrap_or_default();
         }
         table
     }
 
-    /// The position of the certificate for `name`, which is in lower case and has no trailing dot.
+    /// The positions of the certificates for `name`, which is in lower case and has no trailing dot; at least one. Several
+    /// differ in their keys' kinds, and the client's signature algorithms say which it can read.
     #[must_use]
-    pub fn choose(&self, name: &str) -> usize {
-        let by_label = || self.wildcard.get(name.split_once('.').filter(|(label, _)| !label.is_empty())?.1);
-        self.exact.get(name).or_else(by_label).copied().unwrap_or(0)
+    pub fn candidates(&self, name: Option<&str>) -> &[usize] {
+        let by_label = |name: &str| self.wildcard.get(name.split_once('.').filter(|(label, _)| !label.is_empty())?.1);
+        let found = name.and_then(|name| self.exact.get(name).or_else(|| by_label(name)));
+        found.unwrap_or(&self.others)
     }
 
     /// True when a request for `host` may come over a connection that was made for `asked`; without a name the first
     /// certificate was shown. Others are misdirected (RFC 9110 15.5.20): the client was promised another server.
     #[must_use]
     pub fn is_served_alike(&self, asked: Option<&str>, host: &str) -> bool {
-        asked == Some(host) || asked.map_or(0, |asked| self.choose(asked)) == self.choose(host)
+        asked == Some(host) || self.candidates(asked).first() == self.candidates(Some(host)).first()
     }
 }
 
@@ -64,24 +78,35 @@ mod tests {
     fn exact_names_come_before_wildcards_and_the_first_certificate_is_for_the_rest() {
         let table = table();
         for (name, expected) in [
-            ("default.example", 0),
-            ("192.0.2.1", 0),
-            ("example.com", 1),
-            ("www.example.com", 1),
-            ("api.example.com", 2),
-            ("v1.api.example.com", 2),
-            ("late.example", 3),
+            ("default.example", &[0][..]),
+            ("192.0.2.1", &[0]),
+            ("example.com", &[1]),
+            ("www.example.com", &[1, 3]),
+            ("api.example.com", &[2, 3]),
+            ("v1.api.example.com", &[2]),
+            ("late.example", &[3]),
             // A wildcard is one label, no more and no less.
-            ("a.b.example.com", 0),
-            (".example.com", 0),
-            ("*.example.com", 1),
-            ("com", 0),
-            ("", 0),
-            ("other.example", 0),
+            ("a.b.example.com", &[0]),
+            (".example.com", &[0]),
+            ("*.example.com", &[1, 3]),
+            ("com", &[0]),
+            ("", &[0]),
+            ("other.example", &[0]),
         ] {
-            assert_eq!(table.choose(name), expected, "{name}");
+            assert_eq!(table.candidates(Some(name)), expected, "{name}");
         }
-        assert_eq!(CertificateNames::default().choose("a.example"), 0);
+        assert_eq!(table.candidates(None), [0]);
+        assert_eq!(CertificateNames::new([[""; 0]]).candidates(Some("a.example")), [0]);
+    }
+
+    #[test]
+    fn what_shares_the_first_ones_name_is_for_the_rest_too() {
+        for name in ["a.example", "*.a.example"] {
+            let table = CertificateNames::new([vec![name], vec!["b.example"], vec!["c.example", name]]);
+            assert_eq!(table.candidates(None), [0, 2]);
+            assert_eq!(table.candidates(Some("b.example")), [1]);
+            assert!(table.is_served_alike(Some("other.example"), "one.other.example"));
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //!
 //! Not here: who speaks it (`shell/h2`), and what CORS has to say.
 
+use super::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, chunk_header};
+
 /// How the body is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
@@ -96,6 +98,24 @@ pub fn write_trailers(trailers: &[u8], out: &mut Vec<u8>) {
     out.push(0x80);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(trailers);
+}
+
+/// The last chunks of a body that ends with `trailers`, field lines with CRLF: they are part of it.
+///
+/// # Panics
+/// As [`write_trailers`].
+#[must_use]
+pub fn body_end(form: Form, trailers: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(trailers.len() + 5);
+    write_trailers(trailers, &mut frame);
+    if form == Form::Text {
+        let mut text = vec![0; encoded_length(frame.len())];
+        encode(&frame, &mut text);
+        frame = text;
+    }
+    let mut place = [0; CHUNK_HEADER_BYTES];
+    let header = chunk_header(frame.len() as u64, &mut place);
+    [header, &frame, CHUNK_END, BODY_END].concat()
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

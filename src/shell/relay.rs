@@ -69,8 +69,10 @@ pub async fn relay<I: Io>(
         Err(fault) => return refuse(down, work, story, upload, fault).await,
     };
     let sent = poll_fn(|cx| relay.poll(cx, down, work, story, upload, deadlines)).await;
-    if matches!(&sent, Err(fault) if fault.kind == Kind::RequestTimeout) && relay.may_end_by_status(down, work) {
-        poll_fn(|cx| tell_timeout(cx, down)).await;
+    if let Err(fault) = &sent
+        && let Some(kind) = relay.grpc_to_tell(down, work, fault.kind)
+    {
+        poll_fn(|cx| tell_status(cx, down, kind, fault.kind)).await;
     }
     down.core.buffers.borrow_mut().give(std::mem::take(&mut relay.buffer));
     story.record.bytes_in = upload.received;
@@ -94,12 +96,17 @@ fn broken<I: Io>(down: &mut Downstream<I>, story: &mut Story<I>, framing: Downwa
     Next::Close
 }
 
-/// Ends a gRPC answer with the status of its deadline. gRPC's clients would take a reset for a failure of ours, and they
-/// often hear of it before their own clock tells them. A client that cannot take the trailers now is reset nevertheless.
-fn tell_timeout<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>) -> Poll<()> {
+/// Ends a gRPC answer with the status of a fault. gRPC's clients would take a reset for a failure of ours, and of a
+/// deadline they often hear before their own clock tells them. A client that cannot take the trailers now is reset
+/// nevertheless.
+fn tell_status<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, kind: grpc_web::Kind, fault: Kind) -> Poll<()> {
     let mut trailers = Vec::new();
-    respond::grpc_status(&mut trailers, Kind::RequestTimeout);
-    let mut buffer = down.core.buffers.borrow_mut().holding(&Outgoing::end(&trailers));
+    respond::grpc_status(&mut trailers, fault);
+    let end = match kind {
+        grpc_web::Kind::Grpc => Outgoing::end(&trailers),
+        grpc_web::Kind::Web(form) => grpc_web::body_end(form, &trailers),
+    };
+    let mut buffer = down.core.buffers.borrow_mut().holding(&end);
     // Taken or not, what follows is the end of the stream.
     let _ = down.stream.poll_write(cx, &mut buffer);
     down.core.buffers.borrow_mut().give(buffer);
@@ -166,11 +173,11 @@ impl<'u, I: Io> Relay<'u, I> {
         Ok((relay, payload))
     }
 
-    /// True when a gRPC client has taken all pieces so far, so that trailers may follow: a status that is not OK says
-    /// that the answer is not whole. gRPC-Web has its trailers in the body, and is cut instead.
-    fn may_end_by_status(&self, down: &Downstream<I>, work: &Work) -> bool {
+    /// The kind of a gRPC answer that can end with the status of `fault`: the client is there and has taken all pieces so
+    /// far, so trailers may follow. A status that is not OK says that the answer is not whole.
+    fn grpc_to_tell(&self, down: &Downstream<I>, work: &Work, fault: Kind) -> Option<grpc_web::Kind> {
         let is_idle = self.buffer.is_empty() && self.end.is_none() && self.outgoing == Outgoing::Chunked;
-        is_idle && grpc::kind(&work.request, down.inbound.data()) == Some(grpc_web::Kind::Grpc)
+        grpc::kind(&work.request, down.inbound.data()).filter(|_| is_idle && fault != Kind::ClientGone)
     }
 
     /// Decodes what the buffer holds and frames it for the client; says how many bytes of payload that are.

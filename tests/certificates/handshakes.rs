@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     AlertDescription, ClientConfig, Error, HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig,
-    SupportedProtocolVersion,
+    SignatureScheme, SupportedProtocolVersion,
 };
 
 use super::super::support::handshake::{Ends, shake};
@@ -76,6 +77,30 @@ fn a_certificate_is_chosen_by_the_name_that_is_asked_for() {
     let names = &certificates.keyring.servers[0].as_ref().unwrap().names;
     assert!(names.is_served_alike(Some("www.example.com"), "shop.example.com"));
     assert!(!names.is_served_alike(Some("www.example.com"), "api.example.com"));
+}
+
+#[test]
+fn of_two_certificates_for_a_name_a_client_gets_the_one_that_it_can_read() {
+    let site = Site::new();
+    let authority = Authority::new("root");
+    let (modern, usual) = (authority.sign_ed25519(&["a.example"]), authority.sign(&["a.example"]));
+    site.pair("modern", &modern);
+    site.pair("usual", &usual);
+    let list = "certificates = [{ cert = \"modern.pem\", key = \"modern.key\" }, { cert = \"usual.pem\", key = \"usual.key\" }]";
+    let (_, certificates) = site.good(&edge(list));
+    let mut old = client_with(&authority, &[&TLS13, &TLS12], None);
+    let mut provider = default_provider();
+    let known = &mut provider.signature_verification_algorithms;
+    let at = known.mapping.iter().position(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256).unwrap();
+    known.mapping = &known.mapping[at..=at];
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der()).unwrap();
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider)).build().unwrap();
+    old.dangerous().set_certificate_verifier(verifier);
+    for (client, expected) in [(client(&authority), &modern), (Arc::new(old), &usual)] {
+        let ends = shake(&client, &server(&certificates, 0), "a.example").unwrap();
+        assert_eq!(shown(&ends), expected.der());
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    KeyPair, KeyUsagePurpose, PKCS_ED25519, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
 
@@ -54,9 +54,18 @@ impl Authority {
 
     /// A certificate for these names, valid from midnight to midnight of these days.
     pub fn sign_between(&self, names: &[&str], from: (i32, u8, u8), to: (i32, u8, u8)) -> Pair {
+        self.sign_key(KeyPair::generate().expect("keys can be made"), names, from, to)
+    }
+
+    /// As [`Self::sign`], with a key of Ed25519.
+    pub fn sign_ed25519(&self, names: &[&str]) -> Pair {
+        let key = KeyPair::generate_for(&PKCS_ED25519).expect("keys can be made");
+        self.sign_key(key, names, (1975, 1, 1), (4000, 1, 1))
+    }
+
+    fn sign_key(&self, key: KeyPair, names: &[&str], from: (i32, u8, u8), to: (i32, u8, u8)) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("they are names");
-        let key = KeyPair::generate().expect("keys can be made");
         // Of the key's own, so that no two of one authority are alike.
         let serial = key.public_key_raw()[1..8].iter().fold(1, |serial, byte| serial << 8 | u64::from(*byte));
         params.serial_number = Some(serial.into());

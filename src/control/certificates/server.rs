@@ -74,10 +74,13 @@ struct ByName {
 }
 
 impl ResolvesServerCert for ByName {
-    /// rustls gives names in lower case and drops IP addresses, which are no names (RFC 6066 3).
+    /// rustls gives names in lower case and drops IP addresses, which are no names (RFC 6066 3). Of several certificates
+    /// the first with a key whose signatures the client reads (RFC 8446 4.4.2.2).
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let position = hello.server_name().map_or(0, |name| self.names.choose(name));
-        self.keys.get(position).cloned()
+        let mut found =
+            self.names.candidates(hello.server_name()).iter().filter_map(|position| self.keys.get(*position));
+        let first = found.clone().next();
+        found.find(|certified| certified.key.choose_scheme(hello.signature_schemes()).is_some()).or(first).cloned()
     }
 }
 

@@ -252,7 +252,7 @@ impl UpStream {
             answer::write_trailers(trailers, &mut lines);
         }
         self.text = match self.web {
-            Some(form) if !lines.is_empty() => web_end(form, &lines),
+            Some(form) if !lines.is_empty() => grpc_web::body_end(form, &lines).into(),
             _ => [LAST_CHUNK, &lines, b"\r\n"].concat().into(),
         };
     }
@@ -384,18 +384,4 @@ fn put_chunk(data: &[u8], web: Option<Form>, into: &mut Buffer) -> usize {
     let whole = header.len() + length + CHUNK_END.len();
     into.commit(whole);
     count
-}
-
-/// The end of a gRPC-Web body: its trailers are part of it.
-fn web_end(form: Form, trailers: &[u8]) -> Bytes {
-    let mut frame = Vec::with_capacity(trailers.len() + 5);
-    grpc_web::write_trailers(trailers, &mut frame);
-    if form == Form::Text {
-        let mut text = vec![0; grpc_web::encoded_length(frame.len())];
-        grpc_web::encode(&frame, &mut text);
-        frame = text;
-    }
-    let mut place = [0; CHUNK_HEADER_BYTES];
-    let header = chunk_header(frame.len() as u64, &mut place);
-    [header, &frame, CHUNK_END, BODY_END].concat().into()
 }
