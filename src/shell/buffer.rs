@@ -29,6 +29,15 @@ impl Buffer {
         buffer
     }
 
+    /// A buffer of `capacity` bytes, all of them room: nothing will go before what it holds.
+    ///
+    /// # Panics
+    /// When that is 4 GiB or more.
+    #[must_use]
+    pub fn without_headroom(capacity: usize) -> Self {
+        Self { start: 0, end: 0, ..Self::with_capacity(capacity) }
+    }
+
     /// Bytes allocated.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -182,6 +191,12 @@ mod tests {
         small.reserve(18);
         assert_eq!(small.room(), 64 - 18 - Buffer::TAILROOM);
         assert!(small.append(b"body") && small.prepend(&[b'h'; 18]) && !small.prepend(b"h"));
+    }
+
+    #[test]
+    fn a_buffer_without_headroom_holds_as_much_as_it_has_bytes() {
+        let mut exact = Buffer::without_headroom(4 * Buffer::HEADROOM);
+        assert!(exact.append(&vec![b'x'; 4 * Buffer::HEADROOM]) && !exact.append(b"x"));
     }
 
     #[test]

@@ -99,6 +99,17 @@ impl Buffers {
         self.holding_both(bytes, &[])
     }
 
+    /// Keeps what is in `buffer` in no more memory than it needs.
+    pub fn tighten(&mut self, buffer: &mut Buffer) {
+        let needed = buffer.len() + Buffer::TAILROOM;
+        if buffer.capacity() > needed {
+            let mut exact = Buffer::without_headroom(needed);
+            let is_whole = exact.append(buffer.data());
+            debug_assert!(is_whole, "the buffer was made to hold it");
+            self.give(std::mem::replace(buffer, exact));
+        }
+    }
+
     /// Puts `head` in front of what is in `buffer`: in its headroom, or else both into a larger one.
     pub fn put_before(&mut self, buffer: &mut Buffer, head: &[u8]) {
         if !buffer.prepend(head) {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use super::buffer::Buffer;
-use super::buffers::SMALL_BYTES;
+use super::buffers::{SMALL_BYTES, STANDARD_BYTES};
 use super::core::{Core, Phase, Seat};
 use super::exchange::{Ended, Next, exchange, refuse};
 use super::greeting::{self, Greeting};
@@ -408,6 +408,11 @@ impl<I: Io> Downstream<I> {
         buffers.give(std::mem::replace(&mut self.inbound, small));
     }
 
+    /// Keeps the head in no more memory than it needs: the exchange waits, and a client may have many streams that do.
+    pub fn tighten(&mut self) {
+        self.core.buffers.borrow_mut().tighten(&mut self.inbound);
+    }
+
     /// Makes ready for the next head: what came behind this exchange stays, in whichever buffer it is.
     fn settle(&mut self) {
         if self.inbound.is_empty() {
@@ -475,6 +480,20 @@ pub fn make_room<I: Io>(buffer: &mut Buffer, core: &Core<I>) {
         let has_moved = larger.append(buffer.data());
         debug_assert!(has_moved, "a larger buffer holds what a smaller one held");
         core.buffers.borrow_mut().give(std::mem::replace(buffer, larger));
+    }
+}
+
+/// As [`make_room`], where many buffers may wait: no more than twice what came.
+pub fn make_little_room<I: Io>(buffer: &mut Buffer, core: &Core<I>) {
+    if buffer.capacity() == 0 {
+        *buffer = core.buffers.borrow_mut().small();
+    } else if buffer.room() == 0 && buffer.capacity() < STANDARD_BYTES {
+        let mut larger = Buffer::with_capacity(2 * buffer.len() + Buffer::HEADROOM);
+        let has_moved = larger.append(buffer.data());
+        debug_assert!(has_moved, "a larger buffer holds what a smaller one held");
+        core.buffers.borrow_mut().give(std::mem::replace(buffer, larger));
+    } else {
+        make_room(buffer, core);
     }
 }
 

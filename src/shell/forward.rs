@@ -12,9 +12,10 @@ use std::time::Duration;
 use super::body::{Incoming, Outgoing};
 use super::buffer::Buffer;
 use super::buffers::SMALL_BYTES;
-use super::connection::{Downstream, Expiry, make_room};
+use super::connection::{Downstream, Expiry, make_little_room, make_room};
 use super::exchange::{Admitted, Next, Story, client_of};
 use super::h2::board;
+use super::h2::down::step::{Lane, Step};
 use super::h2::up::Failure;
 use super::io::{Io, Stream};
 use super::mail::Row;
@@ -71,13 +72,15 @@ pub struct Deadlines {
 }
 
 /// Serves the exchange from the route's upstream.
+///
+/// What is rare, and would make the future of every exchange larger, is boxed: a connect, a tunnel's beginning, a fault.
 pub async fn forward<I: Io>(
     down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>, admitted: &Admitted, forward: &Forward,
 ) -> Next {
     let plan = Rc::clone(&story.plan);
     let Some((mut choice, timeouts)) = select(down, story, forward) else {
         let fault = Fault::new(Kind::NoEndpoint, Stage::Select, "no endpoint of the upstream has weight");
-        return local::fault(down, work, story, fault).await;
+        return Box::pin(local::fault(down, work, story, fault)).await;
     };
     let mut deadlines = Deadlines::new(story.started, timeouts, &work.request, down.inbound.data());
     let mut tries = Tries::default();
@@ -86,17 +89,17 @@ pub async fn forward<I: Io>(
         // The message first: a body that is broken from the start costs no connection.
         let mut upload = match begin(down, work, story, admitted, forward, choice, &deadlines) {
             Ok(upload) => upload,
-            Err(fault) => return local::fault(down, work, story, fault).await,
+            Err(fault) => return Box::pin(local::fault(down, work, story, fault)).await,
         };
         story.record.attempts += 1;
         let mut up = reuse(down, story, choice, tries.is_fresh());
         if up.is_none() {
-            match open(down, story, choice, &deadlines).await {
+            match open(down, story, choice, &deadlines, &mut upload).await {
                 Ok(fresh) => up = Some(fresh),
                 Err(fault) => {
                     let failed = Failed::to_connect(fault.kind);
                     let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
-                        return local::fault(down, work, story, fault).await;
+                        return Box::pin(local::fault(down, work, story, fault)).await;
                     };
                     choice = next;
                     continue;
@@ -107,20 +110,35 @@ pub async fn forward<I: Io>(
         let Some(fault) = ask(down, work, story, here, &mut upload, &deadlines, forward).await.err() else {
             let edits = &admitted.route(&plan).response;
             if let Some(up) = up.take_if(|_| work.answer.status == 101) {
-                return tunnel::switch(down, work, story, up, forward, edits, deadlines.idle).await;
+                return Box::pin(tunnel::switch(down, work, story, up, forward, edits, deadlines.idle)).await;
             }
             if !forward.bounds_events && is_event_stream(work, up.as_ref()) {
                 deadlines.request = Instant::NEVER;
             }
-            return relay::relay(down, work, story, &mut up, &mut upload, &deadlines, edits).await;
+            let next = relay::relay(down, work, story, &mut up, &mut upload, &deadlines, edits).await;
+            part(down, &mut up).await;
+            return next;
         };
         let failed = failed(down, work, up.as_ref(), &upload, fault.kind);
         let Some(next) = again::next(down, story, &mut tries, &failed, deadlines.request) else {
             story.record.bytes_in = upload.received;
-            return refuse(down, work, story, &upload, fault).await;
+            let next = Box::pin(refuse(down, work, story, &upload, fault)).await;
+            part(down, &mut up).await;
+            return next;
         };
         choice = next;
     }
+}
+
+/// Closes a connection that serves no more. Those of many streams may end at once, and each has its turn.
+async fn part<I: Io>(down: &Downstream<I>, up: &mut Option<Up<Wire<I::Stream>>>) {
+    let Some(mut step) = down.stream.step(Lane::Close).filter(|_| up.as_ref().is_some_and(|up| !up.stream.is_shared()))
+    else {
+        return;
+    };
+    poll_fn(|cx| step.poll(cx)).await;
+    *up = None;
+    poll_fn(|cx| step.poll_turn(cx)).await;
 }
 
 /// Answers a fault after the upload began: what is left of the body can only be drained if none of it was read beyond
@@ -200,18 +218,42 @@ fn reuse<I: Io>(down: &Downstream<I>, story: &Story<I>, choice: Choice, is_fresh
 
 /// A fresh connection to the endpoint, or a stream of a shared one.
 async fn open<I: Io>(
-    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, upload: &mut Upload,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let trunks = story.serving.borrow().trunks(choice);
     match trunks {
         Some(trunks) => board::board(down, story, choice, deadlines, &trunks).await,
-        None => connect(down, story, choice, deadlines).await,
+        None => {
+            let step = queue(down, upload).await?;
+            Box::pin(connect(down, story, choice, deadlines, step)).await
+        }
     }
+}
+
+/// Waits until it is this stream's turn to connect, where others of the same client may want to; it holds little then.
+async fn queue<I: Io>(down: &mut Downstream<I>, upload: &mut Upload) -> Result<Option<Step>, Fault> {
+    let Some(mut step) = down.stream.step(Lane::Connect) else { return Ok(None) };
+    let is_wanted = poll_fn(|cx| {
+        let turn = step.poll(cx);
+        // A reset spares the connection (CVE-2023-44487).
+        if down.stream.is_reset(cx) {
+            return Poll::Ready(false);
+        }
+        if turn.is_pending() {
+            down.tighten();
+            upload.tighten(&down.core);
+        }
+        turn.map(|()| true)
+    });
+    if !is_wanted.await {
+        return Err(local::gone("the client left before its request did"));
+    }
+    Ok(Some(step))
 }
 
 /// A fresh connection to the endpoint.
 async fn connect<I: Io>(
-    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines,
+    down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, mut step: Option<Step>,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let io = down.core.io.clone();
     let header = introduction::header(down, story, choice);
@@ -224,6 +266,7 @@ async fn connect<I: Io>(
                     Fault::new(Kind::ConnectRefused, Stage::Select, "the endpoint cannot be connected to")
                 }));
             }
+            step.take_if(|step| step.poll_turn(cx).is_ready());
             down.poll_expiry(cx, deadline).map(|expiry| {
                 Err(if deadline == deadlines.request {
                     expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
@@ -484,10 +527,11 @@ impl Wait {
                 }
             }
             ready!(up.stream.poll_readable(cx));
-            if is_pressed && up.buffer.capacity() == 0 {
-                up.buffer = core.buffers.borrow_mut().small();
+            if is_pressed {
+                make_little_room(&mut up.buffer, core);
+            } else {
+                make_room(&mut up.buffer, core);
             }
-            make_room(&mut up.buffer, core);
             match up.stream.poll_read(cx, &mut up.buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(count)) if count > 0 => {}

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::body::{Incoming, Outgoing, Piece};
 use super::buffer::Buffer;
@@ -66,7 +66,7 @@ pub async fn relay<I: Io>(
             relay
         }
         // Nothing has left yet, so the client can still be told.
-        Err(fault) => return refuse(down, work, story, upload, fault).await,
+        Err(fault) => return Box::pin(refuse(down, work, story, upload, fault)).await,
     };
     let sent = poll_fn(|cx| relay.poll(cx, down, work, story, upload, deadlines)).await;
     if matches!(&sent, Err(fault) if fault.kind == Kind::RequestTimeout) && relay.may_end_by_status(down, work) {
@@ -214,6 +214,9 @@ impl<'u, I: Io> Relay<'u, I> {
                     if down.stream.take_progress() > 0 {
                         self.moved = down.core.io.now();
                     }
+                    if matches!(down.stream, Wire::Face(_)) {
+                        down.tighten();
+                    }
                     break;
                 }
             }
@@ -272,7 +275,7 @@ impl<'u, I: Io> Relay<'u, I> {
 
     /// Reads the next piece and frames it.
     fn poll_piece(
-        &mut self, cx: &mut Context<'_>, down: &Downstream<I>, work: &mut Work, story: &mut Story<I>,
+        &mut self, cx: &mut Context<'_>, down: &mut Downstream<I>, work: &mut Work, story: &mut Story<I>,
     ) -> Poll<Result<(), Fault>> {
         let Some(up) = self.up.as_mut() else {
             let fault = Fault::new(Kind::Internal, Stage::Receive, "an answer went on after its connection");
@@ -282,6 +285,12 @@ impl<'u, I: Io> Relay<'u, I> {
             // The next piece may be long in coming.
             down.core.buffers.borrow_mut().give(std::mem::take(&mut self.buffer));
             return Poll::Pending;
+        }
+        // Under pressure nothing is read that the client does not take. Only a body of known length is sure to have something
+        // for it; another may have nothing but its end, and that needs no room.
+        if matches!(self.incoming, Incoming::Length(_)) && down.stream.is_pressed() {
+            down.core.buffers.borrow_mut().give(std::mem::take(&mut self.buffer));
+            ready!(down.stream.poll_taking(cx));
         }
         self.buffer = fitting(down, std::mem::take(&mut self.buffer), self.incoming, self.is_flowing);
         match up.stream.poll_read(cx, &mut self.buffer) {

@@ -79,17 +79,17 @@ pub async fn secure<I: Io>(
     let Some(terms) = terms else { return Ok(Wire::Plain(stream)) };
     let deadline = down.core.io.now().after(TLS_CONNECT_TIME).min(deadlines.request);
     let core = Rc::clone(&down.core);
-    terms
-        .shake(stream, &core.desk, |cx| {
-            down.poll_expiry(cx, deadline).map(|expiry| {
-                if deadline == deadlines.request {
-                    expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
-                } else {
-                    expired(expiry, Kind::TlsTimeout, "the TLS handshake took too long")
-                }
-            })
+    let shaken = terms.shake(stream, &core.desk, |cx| {
+        down.poll_expiry(cx, deadline).map(|expiry| {
+            if deadline == deadlines.request {
+                expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
+            } else {
+                expired(expiry, Kind::TlsTimeout, "the TLS handshake took too long")
+            }
         })
-        .await
+    });
+    // Large, and not there for most.
+    Box::pin(shaken).await
 }
 
 /// The name that the endpoint's certificate must be for.

@@ -84,6 +84,11 @@ impl Upload {
         self.rate = 0;
     }
 
+    /// Keeps the message in no more memory than it needs while it waits to be sent.
+    pub fn tighten<I: Io>(&mut self, core: &Core<I>) {
+        core.buffers.borrow_mut().tighten(&mut self.buffer);
+    }
+
     /// When a byte last came or went; while it is under way.
     pub fn moved(&self) -> Option<Instant> {
         (!self.is_done).then_some(self.moved)

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::buffer::Buffer;
 use super::h2::down::face::Face;
+use super::h2::down::step::{Lane, Step};
 use super::h2::up::{Failure, UpStream};
 use super::io::Stream;
 use super::tls::{TlsStream, Told};
@@ -73,7 +74,32 @@ impl<S: Stream> Wire<S> {
     pub fn is_pressed(&self) -> bool {
         match self {
             Self::Plain(_) | Self::Tls(_) | Self::H2Up(_) => false,
-            Self::Face(face) => face.is_pressed(),
+            Self::Face(face) => face.is_pressed() && !face.takes_piece(),
+        }
+    }
+
+    /// Ready when the next piece of an answer can go on its way, where others that cannot are held in memory already.
+    pub fn poll_taking(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) | Self::H2Up(_) => Poll::Ready(()),
+            Self::Face(face) => face.poll_taking(cx),
+        }
+    }
+
+    /// A dear step for whom it belongs to, where others of the same client may want many.
+    #[must_use]
+    pub fn step(&self, lane: Lane) -> Option<Step> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) | Self::H2Up(_) => None,
+            Self::Face(face) => Some(face.step(lane)),
+        }
+    }
+
+    /// True when the peer is known to have broken it off, without a look at what is to be read.
+    pub fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Plain(_) | Self::Tls(_) | Self::H2Up(_) => false,
+            Self::Face(face) => face.is_reset(cx),
         }
     }
 

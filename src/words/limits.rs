@@ -103,22 +103,24 @@ pub const BACKLOG: i32 = 4096;
 
 // ------------------------------------------------------------------------------------------ HTTP/2
 
-/// Streams that a client may have open on one connection (RFC 9113 6.5.2).
-pub const H2_STREAMS: u32 = 128;
+/// Streams that a client may have open on one connection: as many as RFC 9113 6.5.2 asks for at least. An exchange that
+/// waits holds some KiB, and what all of them hold together is to stay below 1 MiB.
+pub const H2_STREAMS: u32 = 100;
 /// What may be received on one stream before it is read.
 pub const H2_STREAM_WINDOW: u32 = 64 * 1024 - 1;
 /// What may be received on one connection before it is read, all streams together.
 pub const H2_CONNECTION_WINDOW: u32 = 256 * 1024;
-/// Answer bytes of one connection that `h2` holds, all streams together. They are held only where the client's windows
-/// allow them, and so until its socket takes them.
-pub const H2_QUEUED_BYTES: usize = 192 * 1024;
+/// What `h2` holds of the answers of one connection, all streams together, as memory. Bodies are held only where the
+/// client's windows allow them, and all of it only until its socket takes it.
+pub const H2_QUEUED_BYTES: usize = 128 * 1024;
 /// Of those, bytes of one stream.
 pub const H2_QUEUED_BYTES_OF_STREAM: usize = 64 * 1024;
 /// Answer bytes of one connection that its streams hold because the client's windows are full. Over it the next piece
-/// of an answer is read into a small buffer: so every stream goes on, and 128 of them hold 160 KiB more.
-pub const H2_WAITING_BYTES: usize = 128 * 1024;
-/// Heads of one connection's requests that are longer than a small buffer; over it more such streams are refused.
-pub const H2_LONG_HEADS_BYTES: usize = 192 * 1024;
+/// of an answer is read into a small buffer: so every stream goes on, and a hundred of them hold 125 KiB more.
+pub const H2_WAITING_BYTES: usize = 64 * 1024;
+/// Heads of the requests that are served on one connection, as text; over it more streams are refused. So many streams as
+/// there may be have room for heads as long as most are: with more they are fewer.
+pub const H2_HEADS_BYTES: usize = 160 * 1024;
 /// What is read and dropped behind our last frame, so that the client sees it and not a reset: what a client may have
 /// sent before it heard of it.
 pub const H2_LINGER_BYTES: usize = 4 * 1024 * 1024;
@@ -128,7 +130,10 @@ pub const H2_BLOCKS_PER_TURN: u32 = 4;
 pub const H2_BYTES_PER_TURN: usize = 64 * 1024;
 /// Turns that a connection has before others of its core have theirs: a client whose requests are always there shall not
 /// have the core for itself.
-pub const H2_TURNS: u32 = 8;
+pub const H2_TURNS: u32 = 2;
+/// Connections to upstreams that are made or closed for the streams of one connection in a turn of the loop: for each,
+/// the kernel takes as long as for some exchanges.
+pub const H2_STEPS: usize = 1;
 /// CONTINUATION frames of one header block.
 pub const H2_CONTINUATIONS: u32 = 8;
 /// Bytes of one header block on the wire.

@@ -1,5 +1,6 @@
 //! Where attacks take place: a gateway as a process, an origin, a good client that never stops asking, and a watch over
 //! the gateway's memory.
+#![expect(unsafe_code, reason = "one call that the libraries have no name for: the scheduling class of a thread")]
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -13,17 +14,17 @@ use crate::support::process::Process;
 
 /// Connections that attack at the same time.
 pub const ATTACKERS: u64 = 12;
-/// What one of them may make the process hold: half a MiB of payload, and 128 exchanges in progress with their upstream
-/// connections, as an unoptimised build makes them.
-const HELD_BYTES_MAX: u64 = 3 * 512 * 1024;
+/// What one of them may make the process hold (`security.md`, HTTP/2).
+const HELD_BYTES_MAX: u64 = 1024 * 1024;
 /// Requests of the good client before and after.
 const QUIET_REQUESTS: usize = 50;
 
 /// The place.
 pub struct Arena {
     process: Process,
-    /// The origin of the attackers, and the good client's own: no attack is on a server behind the gateway.
-    _origins: [Echo; 2],
+    /// The good client's origin, and that of the attackers unless it is elsewhere: no attack is on a server behind the
+    /// gateway.
+    origins: Vec<Echo>,
     /// The listener of the attackers, on the same core as the good client's.
     pub target: Target,
     pub good: Target,
@@ -32,21 +33,28 @@ pub struct Arena {
 impl Arena {
     /// With these further keys of the attackers' listener.
     pub fn open(more: &str) -> Self {
-        let echo = || Echo::on((Ipv4Addr::LOCALHOST, 0).into());
-        let humble = thread::scope(|scope| scope.spawn(|| humbly(echo)).join().expect("a free port"));
-        let origins = [humble, echo()];
+        let origin = echo();
+        let endpoint = origin.origin.endpoint();
+        let mut arena = Self::before(endpoint, more);
+        arena.origins.push(origin);
+        arena
+    }
+
+    /// With the attackers' origin at `endpoint`.
+    pub fn before(endpoint: &str, more: &str) -> Self {
+        let good = echo();
         let listener = "address = \"127.0.0.1:0\"\nprotocols = [\"h2\"]";
-        let upstream = |origin: &Echo| format!("endpoints = [\"{}\"]", origin.origin.endpoint());
+        let upstream = |endpoint: &str| format!("endpoints = [\"{endpoint}\"]");
         let process = Process::run(&format!(
             "[server]\nworkers = 1\n[listeners.good]\n{listener}\n[listeners.web]\n{listener}\n{more}\n\
              [upstreams.origin]\n{}\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
              [upstreams.good]\n{}\n[routes.good]\npath = \"{ALIVE}\"\nupstream = \"good\"\n",
-            upstream(&origins[0]),
-            upstream(&origins[1]),
+            upstream(endpoint),
+            upstream(good.origin.endpoint()),
         ));
         let target = |name: &str| Target { address: process.address(name), tls: None, patience: PATIENCE };
-        let (target, good) = (target("web"), target("good"));
-        Self { process, _origins: origins, target, good }
+        let (target, good_target) = (target("web"), target("good"));
+        Self { process, origins: vec![good], target, good: good_target }
     }
 
     /// Lets `attack` loose on [`ATTACKERS`] connections; each gives its peer, which is held until all have ended. The
@@ -87,11 +95,19 @@ impl Arena {
     }
 }
 
-/// What this thread and those that it starts do from now on waits for what others do: the attackers' side shall not take
-/// the good client's processor.
+/// An origin on a free port.
+pub fn echo() -> Echo {
+    Echo::on((Ipv4Addr::LOCALHOST, 0).into())
+}
+
+/// What this thread and those that it starts do from now on is done only while nothing else wants the processor: what the
+/// attackers and their origin spend themselves is not the gateway's, and a mere nice value would let them finish their
+/// slices of time while the good client waits.
 pub fn humbly<T>(act: impl FnOnce() -> T) -> T {
-    // Where that is not allowed, only a measurement is worse.
-    let _ = rustix::process::setpriority_process(None, 19);
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: it reads what it is given, and concerns the calling thread alone. Where it is not allowed, only a
+    // measurement is worse.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) };
     act()
 }
 

@@ -1,11 +1,13 @@
 //! How long a good client waits while others attack: asked at a fixed rate, each answer counted from when its request
 //! was due. `scripts/h2-attacks` runs this with a released gateway; no test judges time.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::arena::{Arena, humbly};
+use super::arena::{Arena, echo, humbly};
 use super::floods::{FLOODS, run};
 use crate::h2_frames::frame::window_update;
 use crate::h2_frames::peer::{ALIVE, Peer, Target};
@@ -37,13 +39,59 @@ fn measure(target: &Target, share: usize) -> u128 {
     waits[(waits.len() - 1) * share / 1_000]
 }
 
+/// The attackers' origin, as a process of its own: it starts a thread for each connection that an attack makes the gateway
+/// open, hundreds in a flood, and each takes the lock on its process's memory, on which the good client would wait.
+struct OriginOfAttackers {
+    child: Child,
+    endpoint: String,
+    /// What it says at its end has to go somewhere.
+    _said: BufReader<ChildStdout>,
+}
+
+impl OriginOfAttackers {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("the test has a file"))
+            .args(["--ignored", "--exact", "h2_attacks::latency::origin_of_attackers", "--nocapture"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the tests can be run");
+        let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
+        let lines = said.by_ref().lines().map_while(Result::ok);
+        let endpoint = lines.filter_map(|line| line.strip_prefix(ORIGIN_AT).map(str::to_owned)).next();
+        Self { child, endpoint: endpoint.expect("it says where it is"), _said: said }
+    }
+}
+
+impl Drop for OriginOfAttackers {
+    fn drop(&mut self) {
+        // The end of its input ends it.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// What the line begins with in which it says where it is.
+const ORIGIN_AT: &str = "origin at ";
+
+#[test]
+#[ignore = "a process of the measurement"]
+fn origin_of_attackers() {
+    humbly(|| {
+        let origin = echo();
+        println!("\n{ORIGIN_AT}{}", origin.origin.endpoint());
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    });
+}
+
 #[test]
 #[ignore = "measures time: scripts/h2-attacks runs it"]
 fn latency_of_a_good_client() {
     println!("{:<62} {:>9} {:>9} {:>6}", "attack", "p99 µs", "quiet µs", "ratio");
     let only = std::env::var("H2_FLOOD").ok();
     for flood in FLOODS.iter().filter(|flood| only.as_deref().is_none_or(|only| flood.name.contains(only))) {
-        let arena = Arena::open("");
+        let origin = OriginOfAttackers::start();
+        let arena = Arena::before(&origin.endpoint, "");
         measure(&arena.good, 990);
         let before = measure(&arena.good, 990);
         let is_over = AtomicBool::new(false);

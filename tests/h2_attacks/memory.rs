@@ -1,5 +1,7 @@
 //! Attackers that make the gateway hold: what one connection holds is bounded, and whoever takes nothing loses his connection.
 
+use ringway::words::limits::H2_STREAMS;
+
 use super::arena::Arena;
 use crate::h2_frames::frame::*;
 use crate::h2_frames::hpack::Block;
@@ -8,7 +10,7 @@ use crate::h2_frames::peer::{Peer, Target};
 /// Clients that do not move have little time.
 const IMPATIENT: &str = "timeouts = { idle = \"400ms\" }";
 /// As many streams as one connection may have.
-const STREAMS: usize = 128;
+const STREAMS: usize = H2_STREAMS as usize;
 
 /// Waits until each stream is over, or the connection.
 fn await_all(peer: &mut Peer) {

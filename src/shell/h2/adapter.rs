@@ -41,6 +41,8 @@ struct Pipe<I: Io> {
     /// What is being written; the wire holds its storage while the write is in flight.
     sending: Buffer,
     is_sending: bool,
+    /// Frames found no room in this turn.
+    is_full: bool,
     /// Bytes that went either way since the last [`Line::take_progress`].
     progress: u64,
     /// Bytes received, ever.
@@ -81,6 +83,7 @@ fn pipe<I: Io>(
         outbound: Buffer::default(),
         sending: Buffer::default(),
         is_sending: false,
+        is_full: false,
         progress: 0,
         received: 0,
         written: 0,
@@ -102,6 +105,17 @@ impl<I: Io> Line<I> {
     pub fn is_sending(&self) -> bool {
         let pipe = self.0.borrow();
         pipe.is_sending || !pipe.outbound.is_empty()
+    }
+
+    /// A turn begins.
+    pub fn begin_turn(&self) {
+        self.0.borrow_mut().is_full = false;
+    }
+
+    /// True when `h2` had more to say in this turn than there was room for.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.borrow().is_full
     }
 
     /// Bytes that the peer sent or took since the last call: progress for stall deadlines.
@@ -213,6 +227,7 @@ impl<I: Io> Pipe<I> {
                     sent?;
                 }
                 if !self.outbound.is_empty() {
+                    self.is_full = true;
                     return Poll::Pending;
                 }
             }

@@ -14,7 +14,6 @@ use super::purse::{Piece, Purse};
 use super::request::{self, Intake};
 use crate::plan::{Listener, Timeouts};
 use crate::shell::buffer::Buffer;
-use crate::shell::buffers::SMALL_BYTES;
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::core::{Core, Phase};
 use crate::shell::h2::adapter::{self, Adapter, Line};
@@ -211,6 +210,7 @@ impl<I: Io> Connection<I> {
     /// Reads frames, opens streams, and sends what is to be sent, in one message.
     fn poll_frames(&mut self, cx: &mut Context<'_>, frames: &mut Frames<I>) -> Poll<Over> {
         let mut turns = 0;
+        self.line.begin_turn();
         loop {
             match frames.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond),
@@ -226,6 +226,9 @@ impl<I: Io> Connection<I> {
                 }
                 Poll::Pending => break,
             }
+        }
+        if !self.line.is_full() {
+            self.purse.heads_left();
         }
         match self.line.poll_send(cx) {
             Poll::Ready(Err(_)) => Poll::Ready(Over::Failed),
@@ -298,33 +301,42 @@ impl<I: Io> Connection<I> {
         if self.purse.live() >= H2_STREAMS {
             return respond.send_reset(Reason::REFUSED_STREAM);
         }
-        let Some((inbound, long_head)) = self.head(&parts, intake) else {
+        let Some(inbound) = self.head(&parts, intake) else {
             return respond.send_reset(Reason::REFUSED_STREAM);
         };
         let runner = self.core.runner();
         let mut downstream = runner.downstream(&self.core, &self.purse, self.listener, self.peer);
-        downstream.inbound = inbound;
         if let Wire::Face(face) = &mut downstream.stream {
-            face.begin(&self.purse, (body, respond), intake, parts.method == Method::HEAD, long_head);
+            face.begin(&self.purse, (body, respond), intake, parts.method == Method::HEAD, inbound.len());
             face.tell(self.told.clone());
         }
+        downstream.inbound = inbound;
         runner.run(downstream);
     }
 
-    /// The head as HTTP/1.1, and what it counts for in the purse; `None` when it is long and there are too many.
-    fn head(&self, parts: &Parts, intake: Intake) -> Option<(Buffer, usize)> {
+    /// The head as HTTP/1.1; `None` when those of all streams are too long together.
+    fn head(&self, parts: &Parts, intake: Intake) -> Option<Buffer> {
         let key = if intake == Intake::Tunnel { self.key() } else { [0; KEY_BYTES] };
         let mut buffer = self.core.buffers.borrow_mut().small();
-        let Err(needed) = request::write_head(&mut buffer, parts, intake, &key) else { return Some((buffer, 0)) };
+        let Err(needed) = request::write_head(&mut buffer, parts, intake, &key) else {
+            return self.counted(buffer);
+        };
         self.core.buffers.borrow_mut().give(buffer);
-        let capacity = needed + Buffer::HEADROOM;
-        if !self.purse.take_long_head(capacity) {
+        if !self.purse.take_head(needed) {
             return None;
         }
-        let mut buffer = Buffer::with_capacity(capacity.max(SMALL_BYTES + 1));
+        let mut buffer = Buffer::without_headroom(needed + Buffer::TAILROOM);
         let written = request::write_head(&mut buffer, parts, intake, &key);
         debug_assert!(written.is_ok(), "the buffer was made to hold it");
-        Some((buffer, capacity))
+        Some(buffer)
+    }
+
+    fn counted(&self, head: Buffer) -> Option<Buffer> {
+        if self.purse.take_head(head.len()) {
+            return Some(head);
+        }
+        self.core.buffers.borrow_mut().give(head);
+        None
     }
 
     /// A key for a WebSocket handshake with an upstream (RFC 6455 4.1).

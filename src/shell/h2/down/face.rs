@@ -15,10 +15,11 @@ use h2::{Reason, RecvStream, SendStream};
 use super::answer;
 use super::purse::{Piece, Purse};
 use super::request::Intake;
+use super::step::{Lane, Step};
 use crate::proto::h1::chunked::Decoder;
 use crate::proto::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
 use crate::shell::buffer::Buffer;
-use crate::shell::buffers::SMALL_BYTES;
+use crate::shell::buffers::{SMALL_BYTES, STANDARD_BYTES};
 use crate::shell::tls::Told;
 
 /// One stream of a client's connection. It is used for one after the other.
@@ -36,7 +37,7 @@ pub struct Face {
     is_shut: bool,
     progress: u64,
     /// What the request's head counts for in the purse.
-    long_head: usize,
+    head: usize,
     /// It counts as a stream of its purse.
     is_live: bool,
     chunks: Decoder,
@@ -71,6 +72,8 @@ struct Answer {
     held: Buffer,
     /// A message of the exchange is in `held`, or was, and its last effect is to come.
     is_writing: bool,
+    /// That message was read.
+    is_taken: bool,
     /// `held` ends the answer.
     is_last: bool,
     /// What `held` counts for in the purse.
@@ -120,6 +123,7 @@ impl Face {
                 framing: Framing::Length(0),
                 held: Buffer::default(),
                 is_writing: false,
+                is_taken: false,
                 is_last: false,
                 counted: 0,
             },
@@ -127,22 +131,22 @@ impl Face {
             is_gone: false,
             is_shut: false,
             progress: 0,
-            long_head: 0,
+            head: 0,
             is_live: false,
             chunks: Decoder::default(),
         }
     }
 
-    /// Begins with a stream whose request's head was written elsewhere, in a buffer that `purse` counts as `long_head`.
+    /// Begins with a stream whose request's head was written elsewhere, and counted in `purse` as `head` bytes.
     /// [`Face::end`] came before.
     pub fn begin(
         &mut self, purse: &Rc<Purse>, (stream, respond): (RecvStream, SendResponse<Piece>), intake: Intake,
-        to_head: bool, long_head: usize,
+        to_head: bool, head: usize,
     ) {
         self.purse = Rc::clone(purse);
         self.purse.begin();
         self.is_live = true;
-        self.long_head = long_head;
+        self.head = head;
         let request = &mut self.request;
         request.is_over = intake == Intake::Nothing;
         request.intake = intake;
@@ -163,7 +167,7 @@ impl Face {
         }
         self.purse.pool.borrow_mut().give(std::mem::take(&mut self.answer.held));
         self.purse.wait(&mut self.answer.counted, 0);
-        self.purse.give_long_head(std::mem::take(&mut self.long_head));
+        self.purse.give_head(std::mem::take(&mut self.head));
         if std::mem::take(&mut self.is_live) {
             self.purse.end();
         }
@@ -192,6 +196,30 @@ impl Face {
     #[must_use]
     pub fn is_pressed(&self) -> bool {
         self.purse.is_pressed()
+    }
+
+    /// A dear step for this stream, which it has to wait for.
+    #[must_use]
+    pub fn step(&self, lane: Lane) -> Step {
+        Step::of(&self.purse, lane)
+    }
+
+    /// True when the client has reset the stream, or lost its connection.
+    pub fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        self.is_gone |= self.poll_reset(cx).is_ready();
+        self.is_gone
+    }
+
+    /// Ready when something of the next piece of the answer would be taken, or when a write will say that nothing ever is.
+    pub fn poll_taking(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_room(cx, STANDARD_BYTES).map(drop)
+    }
+
+    /// True when a whole piece would be taken at once.
+    #[must_use]
+    pub fn takes_piece(&self) -> bool {
+        let Place::Body(stream) = &self.answer.place else { return false };
+        self.purse.has_room(STANDARD_BYTES) && stream.capacity() >= STANDARD_BYTES
     }
 
     /// As [`crate::shell::io::Stream::poll_readable`].
@@ -262,9 +290,9 @@ impl Face {
                 return Poll::Ready(Ok(()));
             }
             self.answer.held = std::mem::take(from);
-            self.take()?;
+            (self.answer.is_writing, self.answer.is_taken) = (true, false);
         }
-        match self.poll_give(cx) {
+        match self.poll_held(cx) {
             Poll::Pending => {
                 self.wait();
                 Poll::Pending
@@ -317,9 +345,20 @@ impl Face {
         self.is_gone = true;
     }
 
+    /// Hands over the message that is in `held`. A head waits too while `h2` holds much: it is held without a window.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.answer.is_taken {
+            if matches!(self.answer.place, Place::Head(_)) {
+                ready!(self.purse.poll_room(cx));
+            }
+            self.answer.is_taken = true;
+            self.take()?;
+        }
+        self.poll_give(cx)
+    }
+
     /// Reads what `held` begins with: a head, or a part of the body.
     fn take(&mut self) -> io::Result<()> {
-        self.answer.is_writing = true;
         self.answer.is_last = false;
         if matches!(self.answer.place, Place::Head(_)) {
             return self.take_head();
@@ -331,6 +370,7 @@ impl Face {
         let head = answer::read(self.answer.held.data()).map_err(|_| broken())?;
         self.progress += head.bytes as u64;
         self.answer.held.consume(head.bytes);
+        self.purse.queue_head(head.response.headers().capacity(), head.bytes);
         let Place::Head(respond) = &mut self.answer.place else { return Err(broken()) };
         let is_tunnel = head.status == SWITCHING;
         if head.status < 200 && !is_tunnel {
@@ -452,12 +492,15 @@ impl Face {
     /// Counts what is held while the client's windows are full, in no larger buffer than it needs.
     fn wait(&mut self) {
         let held = &mut self.answer.held;
-        if held.len() <= SMALL_BYTES && held.capacity() > SMALL_BYTES {
+        // What is left of a piece in transit is not worth copying once more; a head in front of one may wait long.
+        let is_less = held.len() <= SMALL_BYTES || !self.answer.is_taken;
+        if is_less && held.capacity() > SMALL_BYTES.max(2 * held.len()) {
             let pool = &mut *self.purse.pool.borrow_mut();
-            let mut small = pool.small();
-            let fits = small.append(held.data());
+            let is_small = held.len() <= SMALL_BYTES;
+            let mut less = if is_small { pool.small() } else { Buffer::without_headroom(held.len()) };
+            let fits = less.append(held.data());
             debug_assert!(fits, "it was measured before");
-            pool.give(std::mem::replace(held, small));
+            pool.give(std::mem::replace(held, less));
         }
         let capacity = held.capacity();
         self.purse.wait(&mut self.answer.counted, capacity);

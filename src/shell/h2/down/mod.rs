@@ -5,4 +5,5 @@ pub mod connection;
 pub mod face;
 pub mod purse;
 pub mod request;
+pub mod step;
 pub mod stream;

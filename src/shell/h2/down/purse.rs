@@ -6,22 +6,27 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 
+use super::step::Steps;
 use crate::shell::buffer::Buffer;
 use crate::shell::buffers::Buffers;
-use crate::words::limits::{H2_LONG_HEADS_BYTES, H2_QUEUED_BYTES, H2_WAITING_BYTES};
+use crate::words::limits::{H2_HEADS_BYTES, H2_QUEUED_BYTES, H2_WAITING_BYTES};
 
 /// The budget of one connection.
 pub struct Purse {
     /// Where buffers come from and go to.
     pub pool: Rc<RefCell<Buffers>>,
-    /// Storage of answers that `h2` holds.
+    /// What `h2` holds of answers, frames and heads of them with it.
     queued: Cell<usize>,
+    /// Of that, heads of answers that may not have left yet.
+    queued_heads: Cell<usize>,
     /// Storage of answers that streams hold because their windows are full.
     waiting: Cell<usize>,
-    /// Storage of request heads that are longer than usual.
-    long_heads: Cell<usize>,
+    /// Text of request heads.
+    heads: Cell<usize>,
     /// Streams that are being served.
     live: Cell<u32>,
+    /// What its streams do one after the other, by lane.
+    pub steps: [Steps; 2],
     /// The connection, which waits for the last of them.
     last: Cell<Option<Waker>>,
     /// Streams that wait for `queued` to fall.
@@ -46,6 +51,10 @@ enum Storage {
 
 /// Shorter pieces are copied, so that the buffer that the kernel fills is the same hot one for all streams.
 const MOVED_FROM: usize = 4 * 1024;
+/// What `h2` holds for a frame that is to be sent, beside what the frame says.
+const FRAME_BYTES: usize = 312;
+/// What it holds for a field of a head, beside its text.
+const FIELD_BYTES: usize = 128;
 
 impl Purse {
     /// An empty one.
@@ -54,9 +63,11 @@ impl Purse {
         Rc::new(Self {
             pool: Rc::clone(pool),
             queued: Cell::new(0),
+            queued_heads: Cell::new(0),
             waiting: Cell::new(0),
-            long_heads: Cell::new(0),
+            heads: Cell::new(0),
             live: Cell::new(0),
+            steps: Default::default(),
             last: Cell::new(None),
             wakers: RefCell::default(),
         })
@@ -96,13 +107,20 @@ impl Purse {
     pub fn poll_room(&self, cx: &Context<'_>) -> Poll<usize> {
         let queued = self.queued.get();
         if queued < H2_QUEUED_BYTES {
-            return Poll::Ready(H2_QUEUED_BYTES - queued);
+            // In no shorter pieces than it needs: each has its frame.
+            return Poll::Ready((H2_QUEUED_BYTES - queued).max(MOVED_FROM));
         }
         let wakers = &mut *self.wakers.borrow_mut();
         if !wakers.iter().any(|known| known.will_wake(cx.waker())) {
             wakers.push(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// True when `h2` may be given so many bytes at once.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.queued.get() + bytes <= H2_QUEUED_BYTES
     }
 
     /// The first `count` bytes of `from`, as a piece that counts until it is sent.
@@ -124,14 +142,30 @@ impl Purse {
     }
 
     fn count(self: &Rc<Self>, storage: Storage) -> Piece {
-        let counted = match &storage {
+        let held = match &storage {
             Storage::Buffer(buffer) => buffer.capacity(),
             Storage::Copy(bytes) => bytes.len(),
             // The body of a route, which is there once for all.
             Storage::Shared(_) => 0,
         };
+        let counted = held + FRAME_BYTES;
         self.queued.set(self.queued.get() + counted);
         Piece { storage, at: 0, counted, purse: Rc::clone(self) }
+    }
+
+    /// Counts the head of an answer with so many fields and bytes of text, until [`Purse::heads_left`].
+    pub fn queue_head(&self, fields: usize, text: usize) {
+        let counted = FRAME_BYTES + fields * FIELD_BYTES + text;
+        self.queued.set(self.queued.get() + counted);
+        self.queued_heads.set(self.queued_heads.get() + counted);
+    }
+
+    /// The connection's socket took all that `h2` had to say: no head waits in it.
+    pub fn heads_left(&self) {
+        let heads = self.queued_heads.take();
+        if heads > 0 {
+            self.sent(heads);
+        }
     }
 
     fn sent(&self, counted: usize) {
@@ -153,19 +187,19 @@ impl Purse {
         self.waiting.get() > H2_WAITING_BYTES
     }
 
-    /// Counts a long head; false when there are too many.
-    pub fn take_long_head(&self, bytes: usize) -> bool {
-        let held = self.long_heads.get() + bytes;
-        let fits = held <= H2_LONG_HEADS_BYTES;
+    /// Counts the head of a request; false when there are too many.
+    pub fn take_head(&self, bytes: usize) -> bool {
+        let held = self.heads.get() + bytes;
+        let fits = held <= H2_HEADS_BYTES;
         if fits {
-            self.long_heads.set(held);
+            self.heads.set(held);
         }
         fits
     }
 
-    /// A long head is gone.
-    pub fn give_long_head(&self, bytes: usize) {
-        self.long_heads.set(self.long_heads.get() - bytes);
+    /// The head of a request is gone.
+    pub fn give_head(&self, bytes: usize) {
+        self.heads.set(self.heads.get() - bytes);
     }
 }
 
