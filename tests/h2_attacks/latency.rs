@@ -2,7 +2,7 @@
 //! was due. `scripts/h2-attacks` runs this with a released gateway; no test judges time.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,7 +41,12 @@ fn measure(target: &Target, share: usize) -> u128 {
 
 /// The attackers' origin, as a process of its own: it starts a thread for each connection that an attack makes the gateway
 /// open, hundreds in a flood, and each takes the lock on its process's memory, on which the good client would wait.
-struct OriginOfAttackers(Child, String);
+struct OriginOfAttackers {
+    child: Child,
+    endpoint: String,
+    /// What it says at its end has to go somewhere.
+    _said: BufReader<ChildStdout>,
+}
 
 impl OriginOfAttackers {
     fn start() -> Self {
@@ -51,19 +56,18 @@ impl OriginOfAttackers {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the tests can be run");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut endpoints =
-            lines.map_while(Result::ok).filter_map(|line| line.strip_prefix(ORIGIN_AT).map(str::to_owned));
-        let endpoint = endpoints.next().expect("it says where it is");
-        Self(child, endpoint)
+        let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
+        let lines = said.by_ref().lines().map_while(Result::ok);
+        let endpoint = lines.filter_map(|line| line.strip_prefix(ORIGIN_AT).map(str::to_owned)).next();
+        Self { child, endpoint: endpoint.expect("it says where it is"), _said: said }
     }
 }
 
 impl Drop for OriginOfAttackers {
     fn drop(&mut self) {
         // The end of its input ends it.
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
     }
 }
 
@@ -87,7 +91,7 @@ fn latency_of_a_good_client() {
     let only = std::env::var("H2_FLOOD").ok();
     for flood in FLOODS.iter().filter(|flood| only.as_deref().is_none_or(|only| flood.name.contains(only))) {
         let origin = OriginOfAttackers::start();
-        let arena = Arena::before(&origin.1, "");
+        let arena = Arena::before(&origin.endpoint, "");
         measure(&arena.good, 990);
         let before = measure(&arena.good, 990);
         let is_over = AtomicBool::new(false);
