@@ -108,25 +108,35 @@ fn a_drain_at_any_moment_of_a_pipeline_costs_no_answer_that_was_begun() {
     }
 }
 
-/// As [`run_slice`], for seeds of scenarios whose clients speak HTTP/2.
-fn run_streams(slice: u64) {
-    let run = |seed, is_printed| perform(Scenario::of_streams(seed), seed, is_printed);
-    if let Some(seed) = number("SIM_STREAMS") {
+/// As [`run_slice`], for scenarios of another kind: `variable` repeats one of them, and one in `share` of the seeds is run.
+fn run_slice_of(scenario: fn(u64) -> Scenario, variable: &str, share: u64, slice: u64) {
+    let run = |seed, is_printed| perform(scenario(seed), seed, is_printed);
+    if let Some(seed) = number(variable) {
         if slice == 0 {
             let broken = run(seed, true).broken;
             assert!(broken.is_empty(), "{}", broken.join("\n"));
         }
         return;
     }
-    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SEEDS) / 4);
+    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SEEDS) / share);
     for seed in (from..from + count).filter(|seed| seed % STREAM_SLICES == slice) {
         let mut verdict = run(seed, false);
         if seed % TWICE_EVERY < STREAM_SLICES && run(seed, false).hash != verdict.hash {
             verdict.broken.push("law same_seed_same_trace".to_owned());
         }
         let broken = verdict.broken.join("\n  ");
-        assert!(broken.is_empty(), "seed {seed} breaks the law; again with SIM_STREAMS={seed}:\n  {broken}");
+        assert!(broken.is_empty(), "seed {seed} breaks the law; again with {variable}={seed}:\n  {broken}");
     }
+}
+
+/// Scenarios whose clients speak HTTP/2.
+fn run_streams(slice: u64) {
+    run_slice_of(Scenario::of_streams, "SIM_STREAMS", 4, slice);
+}
+
+/// Scenarios whose origins speak HTTP/2.
+fn run_trunks(slice: u64) {
+    run_slice_of(Scenario::of_trunks, "SIM_TRUNKS", 16, slice);
 }
 
 /// Tests that the seeds of streams are divided among.
@@ -150,27 +160,6 @@ fn the_laws_hold_for_streams_2() {
 #[test]
 fn the_laws_hold_for_streams_3() {
     run_streams(3);
-}
-
-/// As [`run_slice`], for seeds of scenarios whose origins speak HTTP/2.
-fn run_trunks(slice: u64) {
-    let run = |seed, is_printed| perform(Scenario::of_trunks(seed), seed, is_printed);
-    if let Some(seed) = number("SIM_TRUNKS") {
-        if slice == 0 {
-            let broken = run(seed, true).broken;
-            assert!(broken.is_empty(), "{}", broken.join("\n"));
-        }
-        return;
-    }
-    let (from, count) = (number("SIM_FROM").unwrap_or(1), number("SIM_SEEDS").unwrap_or(SEEDS) / 16);
-    for seed in (from..from + count).filter(|seed| seed % STREAM_SLICES == slice) {
-        let mut verdict = run(seed, false);
-        if seed % TWICE_EVERY < STREAM_SLICES && run(seed, false).hash != verdict.hash {
-            verdict.broken.push("law same_seed_same_trace".to_owned());
-        }
-        let broken = verdict.broken.join("\n  ");
-        assert!(broken.is_empty(), "seed {seed} breaks the law; again with SIM_TRUNKS={seed}:\n  {broken}");
-    }
 }
 
 #[test]

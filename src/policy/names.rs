@@ -34,13 +34,8 @@ impl CertificateNames {
                 first = first.or((position == 0).then_some(name));
             }
         }
-        if let Some(name) = first {
-            let found = match name.strip_prefix("*.") {
-                Some(rest) => table.wildcard.get(rest),
-                None => table.exact.get(name.as_str()),
-            };
-            table.others = found.cloned().unwrap_or_default();
-        }
+        // A wildcard's own name is one of those that it stands for.
+        table.others = table.candidates(first.as_deref()).to_vec();
         table
     }
 

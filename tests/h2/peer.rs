@@ -11,6 +11,12 @@ use http::{HeaderMap, Request, Response};
 
 use crate::support::{Gateway, PATIENCE};
 
+use crate::support::h2_script::PREFACE;
+pub use crate::support::h2_script::{
+    CONTINUATION, DATA, END as END_STREAM, END_HEADERS, Frame, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, frame,
+};
+
 /// Runs `play` with a client of `gateway`. Nothing takes longer than a test's patience.
 pub fn with<F: Future<Output = ()>>(gateway: &Gateway, play: impl FnOnce(Peer) -> F) {
     let address = gateway.address();
@@ -123,28 +129,6 @@ impl Answer {
 /// A connection on which frames are written by hand.
 pub struct Raw(TcpStream);
 
-/// A frame as it came.
-#[derive(Debug)]
-pub struct Frame {
-    pub kind: u8,
-    pub flags: u8,
-    pub stream: u32,
-    pub payload: Vec<u8>,
-}
-
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
-
-/// END_STREAM, or the ACK of a setting.
-pub const END_STREAM: u8 = 1;
-pub const END_HEADERS: u8 = 4;
-
 /// `GET / HTTP/2` of `http://test`, in HPACK.
 pub const GET: &[u8] = b"\x82\x84\x86\x41\x04test";
 
@@ -164,7 +148,7 @@ impl Raw {
     /// As [`Raw::connect`], with the preface and `settings` sent.
     pub fn greet(gateway: &Gateway, settings: &[u8]) -> Self {
         let mut raw = Self::connect(gateway);
-        assert!(raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") && raw.frame(SETTINGS, 0, 0, settings));
+        assert!(raw.send(PREFACE) && raw.frame(SETTINGS, 0, 0, settings));
         raw
     }
 
@@ -206,13 +190,4 @@ impl Raw {
         while self.next().is_some() {}
         code
     }
-}
-
-/// A frame's bytes.
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
 }
