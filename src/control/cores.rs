@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use super::Failure;
 use super::sockets::CoreSockets;
-use crate::plan::{Server, Workers};
+use crate::plan::{Server, Steering, Workers};
 use crate::policy::meter::Batch;
 use crate::shell::keyring::SharedKeyring;
 use crate::shell::mail::{Link, Note, Report, SharedLink, SharedPlan};
@@ -180,6 +180,15 @@ pub fn places(server: &Server, allowed: &[usize]) -> Result<Vec<Option<usize>>, 
     Ok((0..count).map(|core| pool.get(core % pool.len().max(1)).copied()).collect())
 }
 
+/// The CPU whose connections each core prefers, `None` for any.
+#[must_use]
+pub fn steered(server: &Server, places: &[Option<usize>]) -> Vec<Option<usize>> {
+    match server.steering {
+        Steering::Hash => vec![None; places.len()],
+        Steering::Cpu => places.to_vec(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +206,14 @@ mod tests {
         assert_eq!(placed(Workers::Count(1), &[]), [Some(2)]);
         assert_eq!(placed(Workers::Count(4), &[3, 5]), [Some(3), Some(5), Some(3), Some(5)]);
         assert_eq!(places(&server(Workers::Auto, &[]), &[]).unwrap(), [None]);
+    }
+
+    #[test]
+    fn sockets_prefer_a_cpu_only_where_the_plan_says_so() {
+        let places = [Some(2), Some(3)];
+        let by = |steering| steered(&Server { steering, ..server(Workers::Auto, &[]) }, &places);
+        assert_eq!(by(Steering::Hash), [None, None]);
+        assert_eq!(by(Steering::Cpu), places);
     }
 
     #[test]

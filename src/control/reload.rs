@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::plan::{Plan, Workers};
+use crate::plan::{Plan, Steering, Workers};
 
 /// All that `new` would change and a reload cannot: one text per change. Empty when the plan can be exchanged.
 #[must_use]
@@ -18,6 +18,10 @@ pub fn fixed_changes(old: &Plan, new: &Plan) -> Vec<String> {
     }
     if old.server.cpus != new.server.cpus {
         changes.push(format!("server.cpus changed from {:?} to {:?}", old.server.cpus, new.server.cpus));
+    }
+    if old.server.steering != new.server.steering {
+        let (was, is) = (steering(old.server.steering), steering(new.server.steering));
+        changes.push(format!("server.steering changed from {was} to {is}"));
     }
     let address = |plan: &Plan| plan.admin.as_ref().map_or("none".to_owned(), |admin| admin.address.to_string());
     if address(old) != address(new) {
@@ -50,6 +54,13 @@ fn workers(workers: Workers) -> String {
     match workers {
         Workers::Auto => "\"auto\"".to_owned(),
         Workers::Count(count) => count.to_string(),
+    }
+}
+
+fn steering(steering: Steering) -> &'static str {
+    match steering {
+        Steering::Hash => "\"hash\"",
+        Steering::Cpu => "\"cpu\"",
     }
 }
 
@@ -115,6 +126,7 @@ mod tests {
         new.listeners.push(testing::listener("tls", "127.0.0.1:0"));
         new.server.workers = Workers::Auto;
         new.server.cpus = vec![1];
+        new.server.steering = Steering::Cpu;
         new.admin = Some(Admin { address: "127.0.0.1:9901".parse().unwrap() });
         assert_eq!(
             fixed_changes(&old, &new),
@@ -123,6 +135,7 @@ mod tests {
                 "listeners.tls was added",
                 "server.workers changed from 2 to \"auto\"",
                 "server.cpus changed from [] to [1]",
+                "server.steering changed from \"hash\" to \"cpu\"",
                 "admin.address changed from none to 127.0.0.1:9901",
             ]
         );

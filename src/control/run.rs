@@ -304,7 +304,8 @@ fn boot(
     }
     let target = open_log(plan.access_log.as_ref())?;
     let admin = plan.admin.as_ref().map(|admin| listen_admin(admin.address)).transpose()?;
-    let (sockets, addresses) = sockets::bind(&plan.listeners, places.len()).map_err(Failure::Listen)?;
+    let (sockets, addresses) =
+        sockets::bind(&plan.listeners, &cores::steered(&plan.server, &places)).map_err(Failure::Listen)?;
     let signals = if options.heeds_signals { Signals::heed().map_err(Failure::Thread)? } else { Signals::Ignored };
     let plan = SharedPlan::new(plan);
     let cores = Cores::start(

@@ -46,13 +46,13 @@ impl std::error::Error for Refused {
     }
 }
 
-/// Sockets for `cores` cores, listening, and the address of each listener (where the plan says port 0, the port that
-/// the kernel gave).
+/// Sockets for each of `cores`, listening, and the address of each listener (where the plan says port 0, the port that
+/// the kernel gave). A core is the CPU whose connections its sockets prefer, or `None` when they take any.
 ///
 /// # Errors
 /// The first listener that cannot listen.
-pub fn bind(listeners: &[Listener], cores: usize) -> Result<(Vec<CoreSockets>, Vec<SocketAddr>), Refused> {
-    let mut sockets: Vec<CoreSockets> = (0..cores).map(|_| Vec::with_capacity(listeners.len())).collect();
+pub fn bind(listeners: &[Listener], cores: &[Option<usize>]) -> Result<(Vec<CoreSockets>, Vec<SocketAddr>), Refused> {
+    let mut sockets: Vec<CoreSockets> = cores.iter().map(|_| Vec::with_capacity(listeners.len())).collect();
     let mut addresses = Vec::with_capacity(listeners.len());
     for (index, listener) in listeners.iter().enumerate() {
         let refused = |source| Refused { listener: listener.name.clone(), address: listener.address, source };
@@ -66,24 +66,28 @@ pub fn bind(listeners: &[Listener], cores: usize) -> Result<(Vec<CoreSockets>, V
 }
 
 /// One socket per core on `address`.
-fn bind_group(mut address: SocketAddr, cores: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+fn bind_group(mut address: SocketAddr, cores: &[Option<usize>]) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
     // With SO_REUSEPORT a second gateway, started by mistake, would silently take half of the connections. Without it
     // the kernel refuses an address that anyone listens on.
     if address.port() != 0 {
         socket(address)?.bind(&address.into())?;
     }
-    let mut group = Vec::with_capacity(cores);
-    for _ in 0..cores {
-        let listener = listen(address)?;
+    let mut group = Vec::with_capacity(cores.len());
+    for cpu in cores {
+        let listener = listen(address, *cpu)?;
         address = listener.local_addr()?;
         group.push(listener);
     }
     Ok((group, address))
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, cpu: Option<usize>) -> io::Result<TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
+    // SO_INCOMING_CPU: of the sockets on one address the kernel takes the one that names the CPU it is on.
+    if let Some(cpu) = cpu {
+        socket.set_cpu_affinity(cpu)?;
+    }
     // Accepted connections inherit it, which saves a call for each.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
@@ -112,7 +116,7 @@ mod tests {
 
     #[test]
     fn all_cores_listen_on_the_one_port_that_the_kernel_gave() {
-        let (sockets, addresses) = bind(&listeners(&["127.0.0.1:0", "127.0.0.1:0"]), 3).unwrap();
+        let (sockets, addresses) = bind(&listeners(&["127.0.0.1:0", "127.0.0.1:0"]), &[None; 3]).unwrap();
         assert_eq!(sockets.len(), 3);
         assert_ne!(addresses[0].port(), addresses[1].port());
         for core in &sockets {
@@ -124,8 +128,8 @@ mod tests {
 
     #[test]
     fn an_address_that_another_gateway_listens_on_is_refused_with_its_name() {
-        let (_held, addresses) = bind(&listeners(&["127.0.0.1:0"]), 2).unwrap();
-        let refused = bind(&listeners(&[&addresses[0].to_string()]), 2).unwrap_err();
+        let (_held, addresses) = bind(&listeners(&["127.0.0.1:0"]), &[None; 2]).unwrap();
+        let refused = bind(&listeners(&[&addresses[0].to_string()]), &[None; 2]).unwrap_err();
         assert_eq!(refused.source.kind(), io::ErrorKind::AddrInUse);
         let text = refused.to_string();
         assert!(
@@ -135,14 +139,33 @@ mod tests {
     }
 
     #[test]
+    fn a_steered_connection_goes_to_the_socket_of_the_cpu_it_comes_to() {
+        let cpus = core_affinity::get_core_ids().unwrap();
+        let preferences: Vec<_> = cpus.iter().map(|cpu| Some(cpu.id)).collect();
+        let (sockets, addresses) = bind(&listeners(&["127.0.0.1:0"]), &preferences).unwrap();
+        for (cpu, core) in cpus.into_iter().zip(&sockets) {
+            // On loopback a connection's first packet is worked on where its client runs.
+            let connect = || {
+                assert!(core_affinity::set_for_current(cpu));
+                (0..16).map(|_| std::net::TcpStream::connect(addresses[0]).unwrap()).collect::<Vec<_>>()
+            };
+            let clients = std::thread::scope(|scope| scope.spawn(connect).join().unwrap());
+            core[0].1.set_nonblocking(true).unwrap();
+            for client in clients {
+                assert_eq!(core[0].1.accept().unwrap().1, client.local_addr().unwrap());
+            }
+        }
+    }
+
+    #[test]
     fn an_address_of_nobody_is_refused() {
-        let refused = bind(&listeners(&["192.0.2.1:0"]), 1).unwrap_err();
+        let refused = bind(&listeners(&["192.0.2.1:0"]), &[None]).unwrap_err();
         assert_eq!(refused.source.kind(), io::ErrorKind::AddrNotAvailable);
     }
 
     #[test]
     fn accepted_connections_send_small_writes_at_once() {
-        let (sockets, addresses) = bind(&listeners(&["127.0.0.1:0"]), 1).unwrap();
+        let (sockets, addresses) = bind(&listeners(&["127.0.0.1:0"]), &[None]).unwrap();
         let _client = std::net::TcpStream::connect(addresses[0]).unwrap();
         let (accepted, _) = sockets[0][0].1.accept().unwrap();
         assert!(accepted.nodelay().unwrap());

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::plan::cidr::CidrSet;
 use crate::plan::router::Router;
 use crate::plan::{
-    Action, Address, Balance, Endpoint, FieldEdits, Limits, Listener, Plan, Protocol, Respond, Route, Server, Timeouts,
-    Upstream, UpstreamProtocol, UpstreamTimeouts, Workers,
+    Action, Address, Balance, Endpoint, FieldEdits, Limits, Listener, Plan, Protocol, Respond, Route, Server, Steering,
+    Timeouts, Upstream, UpstreamProtocol, UpstreamTimeouts, Workers,
 };
 use crate::policy::meter::{Meter, Sample};
 use crate::proto::head::Method;
@@ -24,6 +24,7 @@ pub(super) fn plan(routes: &[&str]) -> Plan {
             name: "ringway".to_owned(),
             workers: Workers::Count(2),
             cpus: Vec::new(),
+            steering: Steering::Hash,
             drain_timeout: Duration::from_secs(30),
         },
         listeners: vec![listener("web", "127.0.0.1:0")],

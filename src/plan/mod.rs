@@ -65,8 +65,20 @@ pub struct Server {
     pub workers: Workers,
     /// CPUs that workers may be pinned to; empty means the process's affinity mask.
     pub cpus: Vec<usize>,
+    /// Which worker gets a new connection.
+    pub steering: Steering,
     /// How long a drain waits for requests in flight.
     pub drain_timeout: Duration,
+}
+
+/// `server.steering`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Steering {
+    /// Any, by a hash of the connection's addresses and ports.
+    #[default]
+    Hash,
+    /// The one on the CPU that its first packet came to; by hash where none is.
+    Cpu,
 }
 
 /// `server.workers`.

@@ -110,6 +110,7 @@ fn server(raw: RawServer) -> Server {
         name: raw.name.map_or_else(|| "ringway".to_owned(), |name| name.value.0),
         workers: raw.workers.map_or(Workers::Auto, |workers| workers.value),
         cpus: raw.cpus.map(|cpus| cpus.value.0.into_iter().collect()).unwrap_or_default(),
+        steering: raw.steering.map(|steering| steering.value).unwrap_or_default(),
         drain_timeout: raw.drain_timeout.map_or(DRAIN_TIMEOUT, |span| span.value),
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::setting::{Limits, Timeouts};
-use crate::plan::Workers;
 use crate::plan::desk::Desk;
 use crate::plan::read::{At, Section, Table};
 use crate::plan::shape::{Described, Key};
@@ -11,6 +10,7 @@ use crate::plan::value::field::Token;
 use crate::plan::value::number::Cpus;
 use crate::plan::value::quantity::Span;
 use crate::plan::value::word::Text;
+use crate::plan::{Steering, Workers};
 
 const NAME: Key<Token> = Key::new("name", "\"ringway\"", "Pseudonym of the gateway in Via and Proxy-Status: a token.");
 const WORKERS: Key<Workers> = Key::new(
@@ -20,6 +20,11 @@ const WORKERS: Key<Workers> = Key::new(
 );
 const CPUS: Key<Cpus> =
     Key::new("cpus", "(all that the process may use)", "CPUs that workers are pinned to.").example("[0, \"2-3\"]");
+const STEERING: Key<Steering> = Key::new(
+    "steering",
+    "\"hash\"",
+    "Who gets a new connection: \"hash\" deals them out evenly; \"cpu\" is the worker on the CPU that its packets come to.",
+);
 const DRAIN_TIMEOUT: Key<Span> =
     Key::new("drain_timeout", "\"30s\"", "How long SIGTERM waits for the requests in flight.");
 /// Read ahead by `load`, which needs the files before anything else; read again here for its complaints.
@@ -39,6 +44,8 @@ pub struct Server {
     pub workers: Option<At<Workers>>,
     /// `cpus`.
     pub cpus: Option<At<Cpus>>,
+    /// `steering`.
+    pub steering: Option<At<Steering>>,
     /// `drain_timeout`.
     pub drain_timeout: Option<At<Duration>>,
 }
@@ -49,8 +56,14 @@ pub fn take_include(table: &mut Table<'_>, desk: &mut Desk<'_>) {
 }
 
 impl Section for Server {
-    const KEYS: &'static [Described] =
-        &[NAME.describe(), WORKERS.describe(), CPUS.describe(), DRAIN_TIMEOUT.describe(), INCLUDE.describe()];
+    const KEYS: &'static [Described] = &[
+        NAME.describe(),
+        WORKERS.describe(),
+        CPUS.describe(),
+        STEERING.describe(),
+        DRAIN_TIMEOUT.describe(),
+        INCLUDE.describe(),
+    ];
     const LATER: &'static [&'static str] = &["memory_limit", "pre_stop_delay"];
 
     fn read(table: &mut Table<'_>, desk: &mut Desk<'_>) -> Self {
@@ -58,6 +71,7 @@ impl Section for Server {
             name: table.take(&NAME, desk),
             workers: table.take(&WORKERS, desk),
             cpus: table.take(&CPUS, desk),
+            steering: table.take(&STEERING, desk),
             drain_timeout: table.take(&DRAIN_TIMEOUT, desk).map(|span| span.map(|span| span.0)),
         }
     }

@@ -4,7 +4,7 @@ use crate::plan::code::Code;
 use crate::plan::desk::Desk;
 use crate::plan::read::{Item, Value, not_supported, text};
 use crate::plan::shape::Shape;
-use crate::plan::{Balance, Protocol, ProxyProtocol, TlsVersion, UpstreamProtocol};
+use crate::plan::{Balance, Protocol, ProxyProtocol, Steering, TlsVersion, UpstreamProtocol};
 
 /// Any text that is not empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,6 +116,16 @@ impl Value for Balance {
     fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
         let position = choose(item, BALANCES, BALANCES_LATER, desk)?;
         Some(if position == 0 { Self::RoundRobin } else { Self::Weighted })
+    }
+}
+
+const STEERINGS: &[&str] = &["hash", "cpu"];
+
+impl Value for Steering {
+    const SHAPE: Shape = Shape::Words(STEERINGS);
+
+    fn read(item: Item<'_>, desk: &mut Desk<'_>) -> Option<Self> {
+        choose(item, STEERINGS, &[], desk).map(|position| [Self::Hash, Self::Cpu][position])
     }
 }
 
