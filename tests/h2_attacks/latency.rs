@@ -1,115 +1,139 @@
-//! How long a good client waits while others attack: asked at a fixed rate, each answer counted from when its request
-//! was due. `scripts/h2-attacks` runs this with a released gateway; no test judges time.
+//! How long a good client waits while others attack, at a fixed rate, counted from when each request was due.
+//! `scripts/h2-attacks` runs this with a released gateway; no test judges time.
+//!
+//! Attackers load the machine as well as the gateway, and both are few cores. So a good client's wait is taken three
+//! times in turn: quiet; while the attackers are at a neighbour, another gateway on the same core that runs only when
+//! the first one does not want to; and while they are at its own gateway. What the last one adds to the second is the
+//! gateway's doing.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use super::arena::{Arena, echo, humbly};
-use super::floods::{FLOODS, run};
-use crate::h2_frames::frame::window_update;
-use crate::h2_frames::peer::{ALIVE, Peer, Target};
+use super::arena::humbly;
+use super::floods::{FLOODS, Flood, run};
+use crate::h2_frames::peer::Target;
+use crate::support::PATIENCE;
+use crate::support::process::Process;
 
-/// Requests per second, and seconds of each measurement.
-const RATE: u32 = 500;
-const SECONDS: u32 = 3;
+/// Requests per second of the good client.
+const RATE: &str = "1000";
+/// How long each of its measurements takes, and how often the three are taken.
+const TIME: &str = "1500ms";
+const ROUNDS: usize = 5;
 /// Connections that attack; each begins anew when it was ended.
 const ATTACKERS: usize = 2;
 
-/// The wait in microseconds that `share` of a thousand requests did not exceed.
-fn measure(target: &Target, share: usize) -> u128 {
-    let mut good = Peer::ready(target);
-    let began = Instant::now();
-    let mut waits = Vec::new();
-    for number in 0..RATE * SECONDS {
-        let due = began + Duration::from_secs(1) * number / RATE;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        let stream = good.get(ALIVE);
-        let said = good.answer(stream);
-        assert_eq!((said.status(), said.text().as_str()), (Some(200), "alive"));
-        waits.push(due.elapsed().as_micros());
-        good.said.remove(&stream);
-        if number % 1_000 == 999 {
-            good.send(window_update(0, 5_000));
-        }
-    }
-    waits.sort_unstable();
-    waits[(waits.len() - 1) * share / 1_000]
+/// `ringway-load`, on the core of the clients.
+fn load(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("RINGWAY_LOAD").expect("scripts/h2-attacks says where it is"));
+    command.args(arguments).stderr(Stdio::null());
+    command
 }
 
-/// The attackers' origin, as a process of its own: it starts a thread for each connection that an attack makes the gateway
-/// open, hundreds in a flood, and each takes the lock on its process's memory, on which the good client would wait.
-struct OriginOfAttackers {
+/// An origin, a process of its own.
+struct Origin {
     child: Child,
     endpoint: String,
     /// What it says at its end has to go somewhere.
     _said: BufReader<ChildStdout>,
 }
 
-impl OriginOfAttackers {
+impl Origin {
     fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("the test has a file"))
-            .args(["--ignored", "--exact", "h2_attacks::latency::origin_of_attackers", "--nocapture"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the tests can be run");
+        let mut command = load(&["origin", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it can be run");
         let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
-        let lines = said.by_ref().lines().map_while(Result::ok);
-        let endpoint = lines.filter_map(|line| line.strip_prefix(ORIGIN_AT).map(str::to_owned)).next();
-        Self { child, endpoint: endpoint.expect("it says where it is"), _said: said }
+        let mut line = String::new();
+        said.read_line(&mut line).expect("it says where it is");
+        let address = line.trim().rsplit(' ').next().expect("the address is the last word");
+        Self { endpoint: format!("http://{address}"), child, _said: said }
     }
 }
 
-impl Drop for OriginOfAttackers {
+impl Drop for Origin {
     fn drop(&mut self) {
-        // The end of its input ends it.
-        drop(self.child.stdin.take());
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What the line begins with in which it says where it is.
-const ORIGIN_AT: &str = "origin at ";
+/// A gateway, and the way of the attackers through it.
+struct Site {
+    gateway: Process,
+    target: Target,
+    _origins: [Origin; 2],
+}
 
-#[test]
-#[ignore = "a process of the measurement"]
-fn origin_of_attackers() {
-    humbly(|| {
-        let origin = echo();
-        println!("\n{ORIGIN_AT}{}", origin.origin.endpoint());
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    });
+impl Site {
+    fn open() -> Self {
+        // The attackers' origin is not to take the good client's processor.
+        let origins = [Origin::start(), thread::scope(|scope| scope.spawn(|| humbly(Origin::start)).join().unwrap())];
+        let listener = "address = \"127.0.0.1:0\"\nprotocols = [\"h2\"]";
+        let [good, other] = origins.each_ref().map(|origin| &origin.endpoint);
+        let gateway = Process::run(&format!(
+            "[server]\nworkers = 1\n[listeners.good]\n{listener}\n[listeners.web]\n{listener}\n\
+             [routes.all]\npath = \"/*\"\nupstream = {{ endpoints = [\"{other}\"] }}\n\
+             [routes.good]\npath = \"/bytes/100\"\nupstream = {{ endpoints = [\"{good}\"] }}\n",
+        ));
+        let target = Target { address: gateway.address("web"), tls: None, patience: PATIENCE };
+        Self { gateway, target, _origins: origins }
+    }
+
+    /// The good client's p99 in microseconds.
+    fn measure(&self) -> f64 {
+        let url = format!("http://{}/bytes/100", self.gateway.address("good"));
+        let mut client = load(&["run", "--h2", "--connections", "1", "--streams", "100", "--rate", RATE]);
+        client.args(["--warmup", "300ms", "--duration", TIME, "--quiet", "--json", "-", &url]);
+        let output = client.output().expect("it can be run");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it reports");
+        let errors = report["errors"].as_object().expect("errors are counted");
+        assert!(errors.values().all(|count| count == 0), "the good client gets every answer: {report}");
+        report["latency_us"]["p99"].as_f64().expect("there were answers")
+    }
+
+    /// The same while this flood comes to `attacked`.
+    fn measure_beside(&self, flood: &Flood, attacked: &Self) -> f64 {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..ATTACKERS {
+                let attack = || {
+                    while !is_over.load(SeqCst) {
+                        drop(run(flood, &attacked.target));
+                    }
+                };
+                scope.spawn(move || humbly(attack));
+            }
+            let found = self.measure();
+            is_over.store(true, SeqCst);
+            found
+        })
+    }
+}
+
+fn median(mut values: [f64; ROUNDS]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[ROUNDS / 2]
 }
 
 #[test]
 #[ignore = "measures time: scripts/h2-attacks runs it"]
 fn latency_of_a_good_client() {
-    println!("{:<62} {:>9} {:>9} {:>6}", "attack", "p99 µs", "quiet µs", "ratio");
+    let (site, neighbour) = (Site::open(), Site::open());
+    let chrt = Command::new("chrt").args(["--all-tasks", "--idle", "--pid", "0", &neighbour.gateway.id()]).status();
+    assert!(chrt.is_ok_and(|status| status.success()), "the neighbour takes no time from the gateway");
+    println!("p99 in microseconds at {RATE} requests a second, medians of {ROUNDS} times {TIME}");
+    println!("{:<62} {:>7} {:>10} {:>9} {:>6}", "attack", "quiet", "neighbour", "attacked", "ratio");
     let only = std::env::var("H2_FLOOD").ok();
     for flood in FLOODS.iter().filter(|flood| only.as_deref().is_none_or(|only| flood.name.contains(only))) {
-        let origin = OriginOfAttackers::start();
-        let arena = Arena::before(&origin.endpoint, "");
-        measure(&arena.good, 990);
-        let before = measure(&arena.good, 990);
-        let is_over = AtomicBool::new(false);
-        let during = thread::scope(|scope| {
-            for _ in 0..ATTACKERS {
-                scope.spawn(|| {
-                    humbly(|| {
-                        while !is_over.load(SeqCst) {
-                            drop(run(flood, &arena.target));
-                        }
-                    });
-                });
-            }
-            let during = measure(&arena.good, 990);
-            is_over.store(true, SeqCst);
-            during
-        });
-        let quiet = before.min(measure(&arena.good, 990));
-        println!("{:<62} {during:>9} {quiet:>9} {:>6.2}", flood.name, during as f64 / quiet as f64);
+        let mut waits = [[0.0; ROUNDS]; 3];
+        for round in 0..ROUNDS {
+            waits[0][round] = site.measure();
+            waits[1][round] = site.measure_beside(flood, &neighbour);
+            waits[2][round] = site.measure_beside(flood, &site);
+        }
+        let [quiet, beside, attacked] = waits.map(median);
+        println!("{:<62} {quiet:>7.0} {beside:>10.0} {attacked:>9.0} {:>6.2}", flood.name, attacked / beside);
     }
 }

@@ -31,6 +31,11 @@ impl Process {
         Self::spawn(config, Command::new(binary()))
     }
 
+    /// Its number.
+    pub fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
     /// As [`Process::run`], with at most `count` file descriptors.
     pub fn run_with_descriptors(config: &str, count: usize) -> Self {
         let mut shell = Command::new("sh");
