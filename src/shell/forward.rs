@@ -222,7 +222,7 @@ async fn open<I: Io>(
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let trunks = story.serving.borrow().trunks(choice);
     match trunks {
-        Some(trunks) => board::board(down, story, choice, deadlines, &trunks).await,
+        Some(trunks) => board::board(down, story, choice, deadlines, &trunks, upload).await,
         None => {
             let step = queue(down, upload).await?;
             Box::pin(connect(down, story, choice, deadlines, step)).await
@@ -240,8 +240,7 @@ async fn queue<I: Io>(down: &mut Downstream<I>, upload: &mut Upload) -> Result<O
             return Poll::Ready(false);
         }
         if turn.is_pending() {
-            down.tighten();
-            upload.tighten(&down.core);
+            await_little(cx, down, upload);
         }
         turn.map(|()| true)
     });
@@ -249,6 +248,15 @@ async fn queue<I: Io>(down: &mut Downstream<I>, upload: &mut Upload) -> Result<O
         return Err(local::gone("the client left before its request did"));
     }
     Ok(Some(step))
+}
+
+/// Holds little while the exchange waits for what its endpoint is: a client may have many streams that do.
+pub fn await_little<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, upload: &mut Upload) {
+    if matches!(down.stream, Wire::Face(_)) {
+        down.stream.gather(cx);
+        down.tighten();
+        upload.tighten(&down.core);
+    }
 }
 
 /// A fresh connection to the endpoint.
@@ -267,6 +275,7 @@ async fn connect<I: Io>(
                 }));
             }
             step.take_if(|step| step.poll_turn(cx).is_ready());
+            down.stream.gather(cx);
             down.poll_expiry(cx, deadline).map(|expiry| {
                 Err(if deadline == deadlines.request {
                     expired(expiry, Kind::RequestTimeout, "timeouts.request is over")
@@ -486,13 +495,17 @@ impl Wait {
         upload: &mut Upload, deadlines: &Deadlines, limits: &HeadLimits,
     ) -> Poll<Result<(), Fault>> {
         let core = Rc::clone(&down.core);
-        if !self.is_sent
-            && let Poll::Ready(sent) =
-                upload.poll(cx, &core, &mut down.stream, &mut up.stream, &mut work.request_chunks, &mut down.ahead)
-        {
-            sent?;
-            self.is_sent = true;
-            self.sent = core.io.now();
+        if !self.is_sent {
+            match upload.poll(cx, &core, &mut down.stream, &mut up.stream, &mut work.request_chunks, &mut down.ahead) {
+                Poll::Ready(sent) => {
+                    sent?;
+                    self.is_sent = true;
+                    self.sent = core.io.now();
+                }
+                // A client may have many streams whose bodies are long in coming, or in going.
+                Poll::Pending if matches!(down.stream, Wire::Face(_)) => down.tighten(),
+                Poll::Pending => {}
+            }
         }
         if let Poll::Ready(answered) = self.poll_head(cx, &core, &down.stream, work, up, limits) {
             return Poll::Ready(answered);
@@ -586,6 +599,9 @@ fn is_gone<I: Io>(cx: &mut Context<'_>, down: &mut Downstream<I>, work: &Work) -
     let has_more = down.inbound.len() > work.request.bytes + down.body_in_head;
     if has_more || !down.ahead.is_empty() || down.stream.poll_readable(cx).is_pending() {
         return false;
+    }
+    if down.stream.is_reset(cx) {
+        return true;
     }
     make_room(&mut down.ahead, &down.core);
     match down.stream.poll_read(cx, &mut down.ahead) {

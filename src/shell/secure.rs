@@ -80,6 +80,7 @@ pub async fn secure<I: Io>(
     let deadline = down.core.io.now().after(TLS_CONNECT_TIME).min(deadlines.request);
     let core = Rc::clone(&down.core);
     let shaken = terms.shake(stream, &core.desk, |cx| {
+        down.stream.gather(cx);
         down.poll_expiry(cx, deadline).map(|expiry| {
             if deadline == deadlines.request {
                 expired(expiry, Kind::RequestTimeout, "timeouts.request is over")

@@ -249,7 +249,12 @@ impl Flow {
     ) -> Poll<Result<(), Failed>> {
         while !self.is_done {
             if self.is_writing {
-                ready!(to.poll_write(cx, &mut self.buffer)).map_err(|_| Failed::Receiver)?;
+                let Poll::Ready(written) = to.poll_write(cx, &mut self.buffer) else {
+                    from.gather(cx);
+                    return Poll::Pending;
+                };
+                written.map_err(|_| Failed::Receiver)?;
+                from.passed();
                 self.is_writing = false;
             }
             if self.has_ended {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::body::{Incoming, Outgoing};
 use super::buffer::Buffer;
-use super::buffers::{LARGE_BYTES, STANDARD_BYTES};
+use super::buffers::{LARGE_BYTES, SMALL_BYTES, STANDARD_BYTES};
 use super::core::Core;
 use super::io::{Io, Stream};
 use super::wire::Wire;
@@ -142,10 +142,15 @@ impl Upload {
                         if up.take_progress() > 0 {
                             self.moved = core.io.now();
                         }
+                        self.wait(cx, core, down);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(())) => self.written(core),
+                    Poll::Ready(Ok(())) => {
+                        down.passed();
+                        self.written(core);
+                    }
                     Poll::Ready(Err(_)) => {
+                        down.passed();
                         self.is_broken = true;
                         self.is_done = true;
                     }
@@ -160,6 +165,14 @@ impl Upload {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// A client may have many streams whose upstreams take nothing: what is little is held in little.
+    fn wait<I: Io>(&mut self, cx: &mut Context<'_>, core: &Core<I>, down: &mut Wire<I::Stream>) {
+        down.gather(cx);
+        if matches!(down, Wire::Face(_)) && self.buffer.capacity() > SMALL_BYTES.max(2 * self.buffer.len()) {
+            self.tighten(core);
+        }
     }
 
     fn written<I: Io>(&mut self, core: &Core<I>) {
@@ -178,6 +191,10 @@ impl Upload {
         &mut self, cx: &mut Context<'_>, core: &Core<I>, down: &mut Wire<I::Stream>,
     ) -> Poll<io::Result<usize>> {
         let is_pending = down.poll_readable(cx).is_pending();
+        if !is_pending && down.is_reset(cx) {
+            // Many may be at once: none takes a buffer to hear of it.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         let is_shared = matches!(down, Wire::Face(_));
         let is_long = !is_shared && matches!(self.incoming, Incoming::Length(left) if left > LARGE_BYTES as u64 / 2);
         let wanted = if is_long { LARGE_BYTES } else { STANDARD_BYTES };

@@ -95,6 +95,20 @@ impl<S: Stream> Wire<S> {
         }
     }
 
+    /// What was read has gone on, or is dropped: its sender may send as much again.
+    pub fn passed(&mut self) {
+        if let Self::Face(face) = self {
+            face.passed();
+        }
+    }
+
+    /// Takes what small pieces have come into one, while what was read before is long in going.
+    pub fn gather(&mut self, cx: &mut Context<'_>) {
+        if let Self::Face(face) = self {
+            face.gather(cx);
+        }
+    }
+
     /// True when the peer is known to have broken it off, without a look at what is to be read.
     pub fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
         match self {

@@ -109,7 +109,7 @@ pub const H2_STREAMS: u32 = 100;
 /// What may be received on one stream before it is read.
 pub const H2_STREAM_WINDOW: u32 = 64 * 1024 - 1;
 /// What may be received on one connection before it is read, all streams together.
-pub const H2_CONNECTION_WINDOW: u32 = 256 * 1024;
+pub const H2_CONNECTION_WINDOW: u32 = 96 * 1024;
 /// What `h2` holds of the answers of one connection, all streams together, as memory. Bodies are held only where the
 /// client's windows allow them, and all of it only until its socket takes it.
 pub const H2_QUEUED_BYTES: usize = 128 * 1024;
@@ -129,6 +129,10 @@ pub const H2_LINGER_BYTES: usize = 4 * 1024 * 1024;
 pub const H2_UNOPENED: usize = 64;
 /// Header blocks that are decoded in one turn of a connection: each may be many times what it was on the wire.
 pub const H2_BLOCKS_PER_TURN: u32 = 4;
+/// Frames of bodies that are taken in one turn of a connection: each is held by itself until its stream takes it.
+pub const H2_PIECES_PER_TURN: u32 = 100;
+/// Frames of a few bytes, of bodies that streams of one connection cannot take yet; more end the connection.
+pub const H2_PIECES_HELD: usize = 512;
 /// Bytes of a client's frames that are taken in one turn of its connection.
 pub const H2_BYTES_PER_TURN: usize = 64 * 1024;
 /// Turns that a connection has before others of its core have theirs: a client whose requests are always there shall not

@@ -221,3 +221,14 @@ fn a_small_request_that_came_whole_is_sent_again_when_nobody_touched_it() {
         assert_eq!(gateway.metric("ringway_retries_total{reason=\"unprocessed\"}") as u64, 1, "{way}");
     }
 }
+
+#[test]
+fn many_small_pieces_of_a_body_may_come_at_once() {
+    let origin = Origin::answering(|request| Reply::text(request.body.len().to_string()));
+    let gateway = before(&origin);
+    let mut raw = Raw::greet(&gateway, &[]);
+    let pieces = (0..3_000).flat_map(|_| frame(0, 0, 1, b"0123456789"));
+    let request: Vec<u8> = frame(HEADERS, END_HEADERS, 1, POST).into_iter().chain(pieces).collect();
+    assert!(raw.send(&request) && raw.send(&frame(0, END_STREAM, 1, b"")));
+    assert_eq!(raw.await_frame(DATA).expect("an answer").payload, b"30000");
+}

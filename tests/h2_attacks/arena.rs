@@ -26,7 +26,7 @@ pub struct Arena {
     process: Process,
     /// The good client's origin, and that of the attackers unless it is elsewhere: no attack is on a server behind the
     /// gateway.
-    origins: Vec<Echo>,
+    _origins: Vec<Echo>,
     /// The listener of the attackers, on the same core as the good client's.
     pub target: Target,
     pub good: Target,
@@ -36,27 +36,24 @@ impl Arena {
     /// With these further keys of the attackers' listener.
     pub fn open(more: &str) -> Self {
         let origin = echo();
-        let endpoint = origin.origin.endpoint();
-        let mut arena = Self::before(endpoint, more);
-        arena.origins.push(origin);
+        let mut arena = Self::before(&format!("endpoints = [\"{}\"]", origin.origin.endpoint()), more);
+        arena._origins.push(origin);
         arena
     }
 
-    /// With the attackers' origin at `endpoint`.
-    pub fn before(endpoint: &str, more: &str) -> Self {
+    /// With these keys of the attackers' upstream.
+    pub fn before(upstream: &str, more: &str) -> Self {
         let good = echo();
         let listener = "address = \"127.0.0.1:0\"\nprotocols = [\"h2\"]";
-        let upstream = |endpoint: &str| format!("endpoints = [\"{endpoint}\"]");
         let process = Process::run(&format!(
             "[server]\nworkers = 1\n[listeners.good]\n{listener}\n[listeners.web]\n{listener}\n{more}\n\
-             [upstreams.origin]\n{}\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
-             [upstreams.good]\n{}\n[routes.good]\npath = \"{ALIVE}\"\nupstream = \"good\"\n",
-            upstream(endpoint),
-            upstream(good.origin.endpoint()),
+             [upstreams.origin]\n{upstream}\n[routes.all]\npath = \"/*\"\nupstream = \"origin\"\n\
+             [upstreams.good]\nendpoints = [\"{}\"]\n[routes.good]\npath = \"{ALIVE}\"\nupstream = \"good\"\n",
+            good.origin.endpoint(),
         ));
         let target = |name: &str| Target { address: process.address(name), tls: None, patience: PATIENCE };
         let (target, good_target) = (target("web"), target("good"));
-        Self { process, origins: vec![good], target, good: good_target }
+        Self { process, _origins: vec![good], target, good: good_target }
     }
 
     /// Lets `attack` loose on [`ATTACKERS`] connections; each gives its peer, which is held until all have ended. The

@@ -1,11 +1,12 @@
 //! Attackers that make the gateway hold: what one connection holds is bounded, and whoever takes nothing loses his connection.
 
-use ringway::words::limits::H2_STREAMS;
+use ringway::words::limits::{H2_CONNECTION_WINDOW, H2_STREAMS};
 
 use super::arena::Arena;
 use crate::h2_frames::frame::*;
 use crate::h2_frames::hpack::Block;
 use crate::h2_frames::peer::{Peer, Target};
+use crate::support::h2_script::playing;
 
 /// Clients that do not move have little time.
 const IMPATIENT: &str = "timeouts = { idle = \"400ms\" }";
@@ -159,10 +160,9 @@ fn more_fields_than_a_table_of_names_takes_are_refused() {
     }
 }
 
-/// A window full of these would be tens of megabytes: `h2` holds each frame by itself. It counts those that nobody takes,
-/// and ends the connection.
+/// A window full of these would be tens of megabytes, if each were held as a frame.
 #[test]
-fn bodies_in_frames_of_one_byte_that_nobody_takes_end_their_connection() {
+fn bodies_in_frames_of_one_byte_that_nobody_takes_are_held_as_bytes() {
     Arena::open("").suffer(|target: &Target| {
         let mut peer = Peer::ready(target);
         let stream = peer.begin(peer.request("POST", "/hold"));
@@ -171,7 +171,7 @@ fn bodies_in_frames_of_one_byte_that_nobody_takes_end_their_connection() {
         assert!(room > 8 * 1024, "the frames must be many for this to show anything: {room}");
         peer.send_raw(&data(stream, [b'x']).bytes().repeat(room));
         peer.round_trip();
-        assert_eq!(peer.goaway.map(|(_, code)| code), Some(code::ENHANCE_YOUR_CALM));
+        assert_eq!((peer.goaway, peer.end.is_some()), (None, false));
         peer
     });
 }
@@ -189,6 +189,34 @@ fn fill(peer: &mut Peer, stream: u32) {
         }
     }
 }
+
+#[test]
+fn bodies_of_all_streams_that_an_upstream_does_not_take_stay_within_the_windows() {
+    let upstream = playing(&[(setting::INITIAL_WINDOW_SIZE, 0)], |script| script.rest());
+    let keys = format!("protocol = \"h2c\"\nendpoints = [\"{}\"]", upstream.endpoint());
+    Arena::before(&keys, "").suffer(|target: &Target| {
+        let mut peer = Peer::ready(target);
+        let streams: Vec<_> = (0..STREAMS).map(|_| peer.begin(peer.request("POST", "/case"))).collect();
+        let (mut sent, mut waits) = (0, 0);
+        while waits < 10 {
+            peer.round_trip();
+            waits += 1;
+            for stream in &streams {
+                if peer.audit.room(*stream) >= PIECE as i64 {
+                    peer.send(data(*stream, [b'x'; PIECE]));
+                    (sent, waits) = (sent + PIECE, 0);
+                }
+            }
+        }
+        // Beside the windows, what came right behind a head is read with it.
+        assert!(sent <= H2_CONNECTION_WINDOW as usize + STREAMS * PIECE, "{sent} bytes were taken");
+        assert!(sent > H2_CONNECTION_WINDOW as usize / 2, "the windows were used: {sent}");
+        peer
+    });
+}
+
+/// Bytes of a DATA frame that is one of many.
+const PIECE: usize = 256;
 
 #[test]
 fn bodies_that_nobody_takes_stay_within_the_windows() {

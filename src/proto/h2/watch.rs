@@ -9,7 +9,8 @@ use super::grammar::Grammar;
 use super::{Head, PREFACE, Reason, block, flag, kind};
 use crate::words::limits::{
     H2_BLOCK_BYTES, H2_BLOCKS_PER_TURN, H2_BYTES_PER_TURN, H2_CONTINUATIONS, H2_CONTROL_FRAMES,
-    H2_CONTROL_FRAMES_PER_DATA, H2_CONTROL_FRAMES_PER_STREAM, H2_RESETS, H2_UNOPENED, H2_WINDOW_TIME,
+    H2_CONTROL_FRAMES_PER_DATA, H2_CONTROL_FRAMES_PER_STREAM, H2_PIECES_PER_TURN, H2_RESETS, H2_UNOPENED,
+    H2_WINDOW_TIME,
 };
 use crate::words::time::Instant;
 
@@ -40,8 +41,9 @@ pub struct Watch {
     is_trailers: bool,
     /// A header block that is not complete: its frames after the first, and its bytes.
     block: Option<(u32, u32)>,
-    /// Header blocks completed in this turn, and bytes passed.
+    /// Header blocks completed in this turn, frames of bodies, and bytes passed.
     blocks: u32,
+    pieces: u32,
     bytes: usize,
     /// Since when a frame or header block has been incomplete.
     waits_since: Option<Instant>,
@@ -73,6 +75,7 @@ impl Watch {
             is_trailers: false,
             block: None,
             blocks: 0,
+            pieces: 0,
             bytes: 0,
             waits_since: Some(now),
             abuse: None,
@@ -86,7 +89,8 @@ impl Watch {
     }
 
     /// Looks at bytes that the client sent, and says how many of them may be passed on in this turn. A turn ends behind
-    /// some header blocks, because each may decode to far more than it was.
+    /// some header blocks, because each may decode to far more than it was, and behind some frames of bodies, because
+    /// `h2` holds each by itself until its stream has taken it.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) -> usize {
         self.renew(now);
         self.forget_blocks();
@@ -177,12 +181,12 @@ impl Watch {
     /// Lets another turn begin; true when the last one ended before its bytes did.
     pub fn next_turn(&mut self) -> bool {
         let is_over = self.is_turn_over();
-        (self.blocks, self.bytes) = (0, 0);
+        (self.blocks, self.pieces, self.bytes) = (0, 0, 0);
         is_over
     }
 
     const fn is_turn_over(&self) -> bool {
-        self.blocks >= H2_BLOCKS_PER_TURN || self.bytes >= H2_BYTES_PER_TURN
+        self.blocks >= H2_BLOCKS_PER_TURN || self.pieces >= H2_PIECES_PER_TURN || self.bytes >= H2_BYTES_PER_TURN
     }
 
     /// Since when the client has owed the rest of its preface, of a header block or of a frame, DATA aside.
@@ -245,7 +249,7 @@ impl Watch {
                 let (frames, bytes) = self.block.unwrap_or_default();
                 self.block = Some((frames + 1, bytes.saturating_add(head.length)));
             }
-            kind::DATA if head.length > 0 || head.has(flag::END_STREAM) => {}
+            kind::DATA if head.length > 0 || head.has(flag::END_STREAM) => self.pieces += 1,
             kind::RST_STREAM => self.reset(),
             _ => self.control(),
         }
@@ -432,6 +436,19 @@ mod tests {
         assert!(watch.next_turn());
         assert_eq!(watch.receive(&blocks[taken..], now), blocks.len() - taken);
         assert!(!watch.next_turn());
+    }
+
+    #[test]
+    fn a_turn_ends_behind_some_pieces_of_bodies() {
+        let (mut watch, now) = watching();
+        watch.receive(&frame(kind::HEADERS, flag::END_HEADERS, 1, b"abc"), now);
+        watch.next_turn();
+        let body = frame(kind::DATA, 0, 1, b"x").repeat(H2_PIECES_PER_TURN as usize + 3);
+        // The last one has begun, and goes on in the next turn.
+        let taken = watch.receive(&body, now);
+        assert_eq!(taken.div_ceil(10), H2_PIECES_PER_TURN as usize);
+        assert!(watch.next_turn());
+        assert_eq!(watch.receive(&body[taken..], now), body.len() - taken);
     }
 
     #[test]

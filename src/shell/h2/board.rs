@@ -10,10 +10,11 @@ use super::trunk::{Connecting, Slot, Trunks};
 use super::up::{Failure, UpStream};
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::exchange::Story;
-use crate::shell::forward::{Deadlines, Up, expired};
+use crate::shell::forward::{Deadlines, Up, await_little, expired};
 use crate::shell::io::{Io, Stream};
 use crate::shell::secure::Terms;
 use crate::shell::serving::{Choice, Serving};
+use crate::shell::upload::Upload;
 use crate::shell::wire::Wire;
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::TLS_CONNECT_TIME;
@@ -30,6 +31,7 @@ pub fn up<S: Stream>(slot: Slot, choice: Choice, is_fresh: bool) -> Up<Wire<S>> 
 /// Those of connecting, or that it takes longer than a connect may.
 pub async fn board<I: Io>(
     down: &mut Downstream<I>, story: &Story<I>, choice: Choice, deadlines: &Deadlines, trunks: &Trunks,
+    upload: &mut Upload,
 ) -> Result<Up<Wire<I::Stream>>, Fault> {
     let is_tls = story.plan.upstreams[choice.upstream.index()].endpoints[choice.endpoint].is_tls;
     let shakes = if is_tls { TLS_CONNECT_TIME } else { Duration::ZERO };
@@ -42,6 +44,7 @@ pub async fn board<I: Io>(
         if let Some(connecting) = turn.connect() {
             connect(down, story, choice, deadlines, connecting)?;
         }
+        await_little(cx, down, upload);
         down.poll_expiry(cx, deadline).map(|expiry| Err(late(expiry, deadline == deadlines.request)))
     })
     .await

@@ -25,8 +25,8 @@ use crate::shell::wire::Wire;
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::ids::ListenerId;
 use crate::words::limits::{
-    H2_CONNECTION_WINDOW, H2_LINGER_BYTES, H2_QUEUED_BYTES_OF_STREAM, H2_STREAM_WINDOW, H2_STREAMS, H2_TURNS,
-    LINGER_TIME,
+    H2_CONNECTION_WINDOW, H2_LINGER_BYTES, H2_PIECES_HELD, H2_QUEUED_BYTES_OF_STREAM, H2_STREAM_WINDOW, H2_STREAMS,
+    H2_TURNS, LINGER_TIME,
 };
 use crate::words::time::Instant;
 
@@ -387,6 +387,8 @@ fn settings(listener: &Listener) -> Builder {
         .initial_window_size(H2_STREAM_WINDOW)
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
         .max_send_buffer_size(H2_QUEUED_BYTES_OF_STREAM)
+        // It counts what frames that are held are shorter than 256 bytes.
+        .data_frame_budget(256 * H2_PIECES_HELD)
         // Resets are counted over time by the watch; a connection that lives for weeks may see many.
         .max_local_error_reset_streams(None)
         .enable_connect_protocol();

@@ -54,6 +54,10 @@ struct Request {
     /// Completes that length, before the stream's end came. It waits for that: were there more, an upstream would have
     /// had a whole request of one that is malformed (RFC 9113 8.1.1).
     withheld: Bytes,
+    /// Came in small pieces, and follows `data`.
+    gathered: Vec<u8>,
+    /// Was given on, and its window is not: what the exchange holds still counts.
+    owed: usize,
     /// Framing that is to be given on before `data`.
     due: Vec<u8>,
     /// How much of `due` was.
@@ -113,6 +117,8 @@ impl Face {
                 data: Bytes::new(),
                 left: 0,
                 withheld: Bytes::new(),
+                gathered: Vec::new(),
+                owed: 0,
                 due: Vec::new(),
                 due_at: 0,
                 is_in_chunk: false,
@@ -174,8 +180,9 @@ impl Face {
         (self.answer.is_writing, self.answer.is_last) = (false, false);
         let request = &mut self.request;
         self.told = None;
+        request.release();
         request.stream = None;
-        (request.data, request.withheld) = (Bytes::new(), Bytes::new());
+        (request.data, request.withheld, request.gathered) = (Bytes::new(), Bytes::new(), Vec::new());
         request.due.clear();
         (request.due_at, request.is_in_chunk, request.is_over) = (0, false, true);
         (self.is_gone, self.is_shut, self.progress) = (false, false, 0);
@@ -263,6 +270,17 @@ impl Face {
             return self.read(into);
         }
         Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// What was read of the request is held no more: the client may send as much again.
+    pub fn passed(&mut self) {
+        self.request.release();
+    }
+
+    /// Takes what has come of the request out of `h2`, which holds each frame by itself, however small: what was read
+    /// before is long in going.
+    pub fn gather(&mut self, cx: &mut Context<'_>) {
+        self.request.gather(cx, usize::MAX);
     }
 
     fn read(&mut self, into: &mut Buffer) -> io::Result<usize> {
@@ -514,17 +532,57 @@ impl Drop for Face {
 }
 
 impl Request {
+    /// Gives the client window for what was given on.
+    fn release(&mut self) {
+        let count = std::mem::take(&mut self.owed);
+        if count > 0
+            && let Some(stream) = &mut self.stream
+        {
+            // A stream that was reset meanwhile has no window any more.
+            stream.flow_control().release_capacity(count).ok();
+        }
+    }
+
     fn has_bytes(&self) -> bool {
         self.due_at < self.due.len() || !self.data.is_empty()
     }
 
+    /// Waits for DATA; nothing when there is none any more. Small pieces that are there come as one.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        if self.gathered.is_empty() {
+            let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+            let first = match ready!(stream.poll_data(cx)) {
+                Some(Ok(data)) if data.len() < GATHERED_BELOW && !stream.is_end_stream() => data,
+                other => return Poll::Ready(other),
+            };
+            let Poll::Ready(Some(Ok(second))) = stream.poll_data(cx) else { return Poll::Ready(Some(Ok(first))) };
+            self.gathered.extend_from_slice(&first);
+            self.gathered.extend_from_slice(&second);
+        }
+        self.gather(cx, STANDARD_BYTES);
+        Poll::Ready(Some(Ok(std::mem::take(&mut self.gathered).into())))
+    }
+
+    /// Gathers what DATA is there, until it is `enough`.
+    fn gather(&mut self, cx: &mut Context<'_>, enough: usize) {
+        // An error comes again.
+        while !self.is_over
+            && self.gathered.len() < enough
+            && let Some(stream) = &mut self.stream
+            && let Poll::Ready(Some(Ok(data))) = stream.poll_data(cx)
+        {
+            self.gathered.extend_from_slice(&data);
+        }
+    }
+
     /// Waits for DATA, trailers or the end, and frames what came. Whether anything is to be read is asked again.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        let data = ready!(self.poll_data(cx));
         let Some(stream) = &mut self.stream else {
             self.is_over = true;
             return Poll::Ready(Ok(()));
         };
-        match ready!(stream.poll_data(cx)) {
+        match data {
             Some(data) => {
                 self.data = data?;
                 if let Intake::Length(_) = self.intake {
@@ -564,8 +622,9 @@ impl Request {
         parts.iter().for_each(|part| self.due.extend_from_slice(part));
     }
 
-    /// Moves into `into` what has room there.
+    /// Moves into `into` what has room there. Who asks for more has done with what it got before.
     fn give(&mut self, into: &mut Buffer) -> usize {
+        self.release();
         let before = into.len();
         while into.room() > 0 && self.has_bytes() {
             if self.due_at < self.due.len() {
@@ -575,10 +634,7 @@ impl Request {
             }
             let count = put(into, &self.data);
             self.data.advance(count);
-            if let Some(stream) = &mut self.stream {
-                // A stream that was reset meanwhile has no window any more.
-                stream.flow_control().release_capacity(count).ok();
-            }
+            self.owed += count;
             if self.data.is_empty() && std::mem::take(&mut self.is_in_chunk) {
                 self.owe(&[CHUNK_END]);
             }
@@ -593,6 +649,9 @@ fn put(into: &mut Buffer, bytes: &[u8]) -> usize {
     into.commit(count);
     count
 }
+
+/// Shorter pieces of a request's body are put together: each costs its upstream a message.
+const GATHERED_BELOW: usize = 4 * 1024;
 
 /// The exchange wrote what no answer is. It does not happen; if it did, the stream would be reset.
 fn broken() -> io::Error {
