@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use super::body::{Incoming, Outgoing, Piece};
 use super::buffer::Buffer;
@@ -224,6 +224,7 @@ impl<'u, I: Io> Relay<'u, I> {
                     if matches!(down.stream, Wire::Face(_)) {
                         down.tighten();
                     }
+                    self.up.iter_mut().for_each(|up| up.stream.gather(cx));
                     break;
                 }
             }
@@ -297,7 +298,10 @@ impl<'u, I: Io> Relay<'u, I> {
         // for it; another may have nothing but its end, and that needs no room.
         if matches!(self.incoming, Incoming::Length(_)) && down.stream.is_pressed() {
             down.core.buffers.borrow_mut().give(std::mem::take(&mut self.buffer));
-            ready!(down.stream.poll_taking(cx));
+            if down.stream.poll_taking(cx).is_pending() {
+                up.stream.gather(cx);
+                return Poll::Pending;
+            }
         }
         self.buffer = fitting(down, std::mem::take(&mut self.buffer), self.incoming, self.is_flowing);
         match up.stream.poll_read(cx, &mut self.buffer) {

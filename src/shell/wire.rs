@@ -104,8 +104,10 @@ impl<S: Stream> Wire<S> {
 
     /// Takes what small pieces have come into one, while what was read before is long in going.
     pub fn gather(&mut self, cx: &mut Context<'_>) {
-        if let Self::Face(face) = self {
-            face.gather(cx);
+        match self {
+            Self::Plain(_) | Self::Tls(_) => {}
+            Self::Face(face) => face.gather(cx),
+            Self::H2Up(stream) => stream.gather(cx),
         }
     }
 

@@ -189,6 +189,9 @@ pub const STREAM_WINDOW: u32 = 128 * 1024;
 pub const TRUNK_WINDOW: u32 = STREAM_WINDOW * TRUNK_STREAMS as u32;
 /// What one stream holds for a peer that does not take it.
 pub const STREAM_SEND_BYTES: usize = 64 * 1024;
+/// Frames of a few bytes, of answers on one connection, that are not taken yet; more end the connection. They are taken
+/// in the turn in which they come: as many as one may bring.
+pub const TRUNK_PIECES_HELD: usize = 256 * 1024;
 /// Fields of one answer, as HPACK counts them (32 bytes a field beside its text). More resets the stream; what the
 /// listener's `limits.header_bytes` refuse comes before it unless they are raised.
 pub const ANSWER_FIELDS_BYTES: u32 = 128 * 1024;

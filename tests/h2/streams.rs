@@ -232,3 +232,44 @@ fn many_small_pieces_of_a_body_may_come_at_once() {
     assert!(raw.send(&request) && raw.send(&frame(0, END_STREAM, 1, b"")));
     assert_eq!(raw.await_frame(DATA).expect("an answer").payload, b"30000");
 }
+
+#[test]
+fn clients_that_take_nothing_of_many_small_pieces_leave_the_others_their_connection() {
+    let upstream = playing(&[], |script| {
+        // Of eight streams a window full each, and of the others a little.
+        while let Some(stream) = script.request() {
+            let count = if stream < 17 { 12_000 } else { 1 };
+            let pieces = (0..count).flat_map(|_| frame(0, 0, stream, b"0123456789"));
+            let answer: Vec<u8> = frame(HEADERS, END_HEADERS, stream, b"\x88").into_iter().chain(pieces).collect();
+            assert!(script.raw(&answer) && script.raw(&frame(0, END_STREAM, stream, b"")));
+        }
+    });
+    let gateway = Gateway::start(&format!(
+        "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocols = [\"h2\", \"http/1.1\"]\n\
+         [admin]\naddress = \"127.0.0.1:0\"\n\
+         [upstreams.origin]\nendpoints = [\"{}\"]\nprotocol = \"h2c\"\n\
+         [routes.all]\npath = \"/*\"\nupstream = \"origin\"\n",
+        upstream.endpoint()
+    ));
+    let mut stalled = Raw::greet(&gateway, &[0, 4, 0, 0, 0, 0]);
+    for stream in (1..17).step_by(2) {
+        stalled.frame(HEADERS, END_HEADERS | END_STREAM, stream, b"\x82\x84\x86\x41\x04test");
+    }
+    let heads = (0..8).filter(|_| stalled.await_frame(HEADERS).is_some()).count();
+    assert_eq!(heads, 8);
+    let mut other = gateway.client();
+    for _ in 0..50 {
+        assert_eq!(other.get("/").body.len(), 10, "a connection of its own");
+    }
+    assert_eq!(gateway.metric("ringway_upstream_connects_total") as u64, 1);
+    // What waited is whole.
+    assert!(stalled.send(&frame(4, 0, 0, &[&[0, 4][..], &1_000_000_u32.to_be_bytes()].concat())));
+    assert!(stalled.send(&frame(WINDOW_UPDATE, 0, 0, &2_000_000_u32.to_be_bytes())));
+    let (mut bytes, mut ends) = (0, 0);
+    while ends < 8 {
+        let data = stalled.await_frame(DATA).expect("more of the bodies");
+        bytes += data.payload.len();
+        ends += usize::from(data.flags & END_STREAM > 0);
+    }
+    assert_eq!(bytes, 8 * 120_000);
+}

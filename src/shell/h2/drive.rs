@@ -22,7 +22,7 @@ use crate::shell::wire::Wire;
 use crate::words::fault::{Fault, Kind, Stage};
 use crate::words::limits::{
     ANSWER_FIELDS_BYTES, OPEN_TIME, PING_AFTER, PING_AGAIN, PING_TIME, REMAIN_TIME, STREAM_SEND_BYTES, STREAM_WINDOW,
-    TLS_CONNECT_TIME, TRUNK_WINDOW,
+    TLS_CONNECT_TIME, TRUNK_PIECES_HELD, TRUNK_WINDOW,
 };
 use crate::words::time::Instant;
 
@@ -108,6 +108,7 @@ fn builder() -> Builder {
         .initial_connection_window_size(TRUNK_WINDOW)
         .max_header_list_size(ANSWER_FIELDS_BYTES)
         .max_send_buffer_size(STREAM_SEND_BYTES)
+        .data_frame_budget(256 * TRUNK_PIECES_HELD)
         // No stream before the peer has said how many it takes: those beyond would only come back.
         .initial_max_send_streams(0);
     builder

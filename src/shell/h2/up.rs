@@ -46,6 +46,8 @@ pub struct UpStream {
     text: Bytes,
     /// What was received and not yet put into text.
     stash: Stash,
+    /// Came in pieces while nobody took any, and follows `stash`.
+    gathered: Vec<u8>,
     is_head: bool,
     web: Option<Form>,
     /// Bytes sent since they were asked for.
@@ -84,6 +86,7 @@ impl UpStream {
             receiving: Receiving::Nothing,
             text: Bytes::new(),
             stash: Stash::Nothing,
+            gathered: Vec::new(),
             is_head: false,
             web: None,
             progress: 0,
@@ -95,6 +98,17 @@ impl UpStream {
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         self.failure
+    }
+
+    /// Takes what has come of the answer out of `h2`, which holds each frame by itself, however small: the client takes
+    /// nothing now, and its upstream's other streams go on.
+    pub fn gather(&mut self, cx: &mut Context<'_>) {
+        // An error comes again.
+        while let Receiving::Body(stream, _) = &mut self.receiving
+            && let Poll::Ready(Some(Ok(data))) = stream.poll_data(cx)
+        {
+            self.gathered.extend_from_slice(&data);
+        }
     }
 
     /// Opens the stream with the head at the front of `from`.
@@ -152,6 +166,9 @@ impl UpStream {
                 Some(interim) => interim.map(|interim| Stash::Head(Box::new(interim.into_parts().0), Framing::None)),
                 None => ready!(Pin::new(answer).poll(cx)).map(|answer| self.began(answer)),
             },
+            Receiving::Body(..) if !self.gathered.is_empty() => {
+                Ok(Stash::Data(std::mem::take(&mut self.gathered).into()))
+            }
             Receiving::Body(stream, _) => loop {
                 match ready!(stream.poll_data(cx)) {
                     // Frames of DATA may be empty; a chunk that is would end the body.
