@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::plan::{Plan, Steering, Workers};
+use crate::plan::{Plan, Workers};
 
 /// All that `new` would change and a reload cannot: one text per change. Empty when the plan can be exchanged.
 #[must_use]
@@ -20,8 +20,8 @@ pub fn fixed_changes(old: &Plan, new: &Plan) -> Vec<String> {
         changes.push(format!("server.cpus changed from {:?} to {:?}", old.server.cpus, new.server.cpus));
     }
     if old.server.steering != new.server.steering {
-        let (was, is) = (steering(old.server.steering), steering(new.server.steering));
-        changes.push(format!("server.steering changed from {was} to {is}"));
+        let (was, is) = (old.server.steering.word(), new.server.steering.word());
+        changes.push(format!("server.steering changed from \"{was}\" to \"{is}\""));
     }
     let address = |plan: &Plan| plan.admin.as_ref().map_or("none".to_owned(), |admin| admin.address.to_string());
     if address(old) != address(new) {
@@ -54,13 +54,6 @@ fn workers(workers: Workers) -> String {
     match workers {
         Workers::Auto => "\"auto\"".to_owned(),
         Workers::Count(count) => count.to_string(),
-    }
-}
-
-fn steering(steering: Steering) -> &'static str {
-    match steering {
-        Steering::Hash => "\"hash\"",
-        Steering::Cpu => "\"cpu\"",
     }
 }
 
@@ -114,7 +107,7 @@ impl fmt::Display for Difference {
 mod tests {
     use super::*;
     use crate::control::testing;
-    use crate::plan::Admin;
+    use crate::plan::{Admin, Steering};
 
     #[test]
     fn routes_may_change_and_sockets_may_not() {

@@ -81,6 +81,17 @@ pub enum Steering {
     Cpu,
 }
 
+impl Steering {
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
 /// `server.workers`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Workers {

@@ -424,9 +424,11 @@ impl<I: Io> Downstream<I> {
         buffers.give(std::mem::replace(&mut self.inbound, small));
     }
 
-    /// Keeps the head in no more memory than it needs: the exchange waits, and a client may have many streams that do.
+    /// Keeps the head of a stream in no more memory than it needs: the exchange waits, and a client may have many that do.
     pub fn tighten(&mut self) {
-        self.core.buffers.borrow_mut().tighten(&mut self.inbound);
+        if matches!(self.stream, Wire::Face(_)) {
+            self.core.buffers.borrow_mut().tighten(&mut self.inbound);
+        }
     }
 
     /// Makes ready for the next head: what came behind this exchange stays, in whichever buffer it is.

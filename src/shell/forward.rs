@@ -502,9 +502,8 @@ impl Wait {
                     self.is_sent = true;
                     self.sent = core.io.now();
                 }
-                // A client may have many streams whose bodies are long in coming, or in going.
-                Poll::Pending if matches!(down.stream, Wire::Face(_)) => down.tighten(),
-                Poll::Pending => {}
+                // The body is long in coming, or in going.
+                Poll::Pending => down.tighten(),
             }
         }
         if let Poll::Ready(answered) = self.poll_head(cx, &core, &down.stream, work, up, limits) {

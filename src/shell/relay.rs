@@ -221,9 +221,7 @@ impl<'u, I: Io> Relay<'u, I> {
                     if down.stream.take_progress() > 0 {
                         self.moved = down.core.io.now();
                     }
-                    if matches!(down.stream, Wire::Face(_)) {
-                        down.tighten();
-                    }
+                    down.tighten();
                     self.up.iter_mut().for_each(|up| up.stream.gather(cx));
                     break;
                 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::Reason;
 
-use super::peer::{self, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Peer, RST_STREAM, Raw, WINDOW_UPDATE};
+use super::peer::{self, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Peer, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE};
 use super::peer::{frame, get, read, request};
-use super::{before, before_with};
+use super::{before, before_h2c, before_with};
 use crate::support::h2_script::playing;
 use crate::support::process::Directory;
-use crate::support::{Gate, Gateway, Origin, Reply, eventually};
+use crate::support::{Gate, Origin, Reply, eventually};
 
 #[test]
 fn each_of_many_streams_gets_its_own_answer() {
@@ -204,13 +204,7 @@ fn a_small_request_that_came_whole_is_sent_again_when_nobody_touched_it() {
                 script.answer(stream, "served");
             }
         });
-        let gateway = Gateway::start(&format!(
-            "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocols = [\"h2\"]\n\
-             [admin]\naddress = \"127.0.0.1:0\"\n\
-             [upstreams.origin]\nendpoints = [\"{}\"]\nprotocol = \"h2c\"\n\
-             [routes.all]\npath = \"/*\"\nupstream = \"origin\"\n",
-            upstream.endpoint()
-        ));
+        let gateway = before_h2c(&upstream);
         let mut raw = Raw::greet(&gateway, &[]);
         // In one write, so that it is there in one read.
         let request = [frame(HEADERS, END_HEADERS, 1, POST), frame(0, 0, 1, b"bo"), frame(0, END_STREAM, 1, b"dy")];
@@ -227,9 +221,9 @@ fn many_small_pieces_of_a_body_may_come_at_once() {
     let origin = Origin::answering(|request| Reply::text(request.body.len().to_string()));
     let gateway = before(&origin);
     let mut raw = Raw::greet(&gateway, &[]);
-    let pieces = (0..3_000).flat_map(|_| frame(0, 0, 1, b"0123456789"));
+    let pieces = (0..3_000).flat_map(|_| frame(DATA, 0, 1, b"0123456789"));
     let request: Vec<u8> = frame(HEADERS, END_HEADERS, 1, POST).into_iter().chain(pieces).collect();
-    assert!(raw.send(&request) && raw.send(&frame(0, END_STREAM, 1, b"")));
+    assert!(raw.send(&request) && raw.frame(DATA, END_STREAM, 1, b""));
     assert_eq!(raw.await_frame(DATA).expect("an answer").payload, b"30000");
 }
 
@@ -239,21 +233,15 @@ fn clients_that_take_nothing_of_many_small_pieces_leave_the_others_their_connect
         // Of eight streams a window full each, and of the others a little.
         while let Some(stream) = script.request() {
             let count = if stream < 17 { 12_000 } else { 1 };
-            let pieces = (0..count).flat_map(|_| frame(0, 0, stream, b"0123456789"));
+            let pieces = (0..count).flat_map(|_| frame(DATA, 0, stream, b"0123456789"));
             let answer: Vec<u8> = frame(HEADERS, END_HEADERS, stream, b"\x88").into_iter().chain(pieces).collect();
-            assert!(script.raw(&answer) && script.raw(&frame(0, END_STREAM, stream, b"")));
+            assert!(script.raw(&answer) && script.raw(&frame(DATA, END_STREAM, stream, b"")));
         }
     });
-    let gateway = Gateway::start(&format!(
-        "[server]\nworkers = 1\n[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocols = [\"h2\", \"http/1.1\"]\n\
-         [admin]\naddress = \"127.0.0.1:0\"\n\
-         [upstreams.origin]\nendpoints = [\"{}\"]\nprotocol = \"h2c\"\n\
-         [routes.all]\npath = \"/*\"\nupstream = \"origin\"\n",
-        upstream.endpoint()
-    ));
+    let gateway = before_h2c(&upstream);
     let mut stalled = Raw::greet(&gateway, &[0, 4, 0, 0, 0, 0]);
     for stream in (1..17).step_by(2) {
-        stalled.frame(HEADERS, END_HEADERS | END_STREAM, stream, b"\x82\x84\x86\x41\x04test");
+        stalled.frame(HEADERS, END_HEADERS | END_STREAM, stream, GET);
     }
     let heads = (0..8).filter(|_| stalled.await_frame(HEADERS).is_some()).count();
     assert_eq!(heads, 8);
@@ -263,8 +251,8 @@ fn clients_that_take_nothing_of_many_small_pieces_leave_the_others_their_connect
     }
     assert_eq!(gateway.metric("ringway_upstream_connects_total") as u64, 1);
     // What waited is whole.
-    assert!(stalled.send(&frame(4, 0, 0, &[&[0, 4][..], &1_000_000_u32.to_be_bytes()].concat())));
-    assert!(stalled.send(&frame(WINDOW_UPDATE, 0, 0, &2_000_000_u32.to_be_bytes())));
+    assert!(stalled.frame(SETTINGS, 0, 0, &[&[0, 4][..], &1_000_000_u32.to_be_bytes()].concat()));
+    assert!(stalled.frame(WINDOW_UPDATE, 0, 0, &2_000_000_u32.to_be_bytes()));
     let (mut bytes, mut ends) = (0, 0);
     while ends < 8 {
         let data = stalled.await_frame(DATA).expect("more of the bodies");

@@ -26,7 +26,7 @@ pub struct Arena {
     process: Process,
     /// The good client's origin, and that of the attackers unless it is elsewhere: no attack is on a server behind the
     /// gateway.
-    _origins: Vec<Echo>,
+    origins: Vec<Echo>,
     /// The listener of the attackers, on the same core as the good client's.
     pub target: Target,
     pub good: Target,
@@ -37,7 +37,7 @@ impl Arena {
     pub fn open(more: &str) -> Self {
         let origin = echo();
         let mut arena = Self::before(&format!("endpoints = [\"{}\"]", origin.origin.endpoint()), more);
-        arena._origins.push(origin);
+        arena.origins.push(origin);
         arena
     }
 
@@ -53,7 +53,7 @@ impl Arena {
         ));
         let target = |name: &str| Target { address: process.address(name), tls: None, patience: PATIENCE };
         let (target, good_target) = (target("web"), target("good"));
-        Self { process, _origins: vec![good], target, good: good_target }
+        Self { process, origins: vec![good], target, good: good_target }
     }
 
     /// Lets `attack` loose on [`ATTACKERS`] connections; each gives its peer, which is held until all have ended. The

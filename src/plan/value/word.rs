@@ -119,7 +119,7 @@ impl Value for Balance {
     }
 }
 
-const STEERINGS: &[&str] = &["hash", "cpu"];
+const STEERINGS: &[&str] = &[Steering::Hash.word(), Steering::Cpu.word()];
 
 impl Value for Steering {
     const SHAPE: Shape = Shape::Words(STEERINGS);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use h2::client::{Builder, Connection};
 use h2::{Ping, PingPong};
 
+use super::SHORT_FRAME_BYTES;
 use super::adapter::{self, Adapter, Line};
 use super::trunk::{CLOSED, Connecting, Trunk, Trunks};
 use crate::plan::Address;
@@ -108,7 +109,7 @@ fn builder() -> Builder {
         .initial_connection_window_size(TRUNK_WINDOW)
         .max_header_list_size(ANSWER_FIELDS_BYTES)
         .max_send_buffer_size(STREAM_SEND_BYTES)
-        .data_frame_budget(256 * TRUNK_PIECES_HELD)
+        .data_frame_budget(SHORT_FRAME_BYTES * TRUNK_PIECES_HELD)
         // No stream before the peer has said how many it takes: those beyond would only come back.
         .initial_max_send_streams(0);
     builder

@@ -100,14 +100,10 @@ impl UpStream {
         self.failure
     }
 
-    /// Takes what has come of the answer out of `h2`, which holds each frame by itself, however small: the client takes
-    /// nothing now, and its upstream's other streams go on.
+    /// Takes what has come of the answer out of `h2`: the client takes nothing now, and its upstream's other streams go on.
     pub fn gather(&mut self, cx: &mut Context<'_>) {
-        // An error comes again.
-        while let Receiving::Body(stream, _) = &mut self.receiving
-            && let Poll::Ready(Some(Ok(data))) = stream.poll_data(cx)
-        {
-            self.gathered.extend_from_slice(&data);
+        if let Receiving::Body(stream, _) = &mut self.receiving {
+            super::gather(stream, cx, &mut self.gathered, usize::MAX);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::shell::buffer::Buffer;
 use crate::shell::connection::{Downstream, Expiry};
 use crate::shell::core::{Core, Phase};
 use crate::shell::exchange;
+use crate::shell::h2::SHORT_FRAME_BYTES;
 use crate::shell::h2::adapter::{self, Adapter, Line};
 use crate::shell::io::Io;
 use crate::shell::tls::Told;
@@ -387,8 +388,7 @@ fn settings(listener: &Listener) -> Builder {
         .initial_window_size(H2_STREAM_WINDOW)
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
         .max_send_buffer_size(H2_QUEUED_BYTES_OF_STREAM)
-        // It counts what frames that are held are shorter than 256 bytes.
-        .data_frame_budget(256 * H2_PIECES_HELD)
+        .data_frame_budget(SHORT_FRAME_BYTES * H2_PIECES_HELD)
         // Resets are counted over time by the watch; a connection that lives for weeks may see many.
         .max_local_error_reset_streams(None)
         .enable_connect_protocol();

@@ -20,6 +20,7 @@ use crate::proto::h1::chunked::Decoder;
 use crate::proto::h1::encode::{BODY_END, CHUNK_END, CHUNK_HEADER_BYTES, LAST_CHUNK, chunk_header};
 use crate::shell::buffer::Buffer;
 use crate::shell::buffers::{SMALL_BYTES, STANDARD_BYTES};
+use crate::shell::h2::gather;
 use crate::shell::tls::Told;
 
 /// One stream of a client's connection. It is used for one after the other.
@@ -277,8 +278,7 @@ impl Face {
         self.request.release();
     }
 
-    /// Takes what has come of the request out of `h2`, which holds each frame by itself, however small: what was read
-    /// before is long in going.
+    /// Takes what has come of the request out of `h2`: what was read before is long in going.
     pub fn gather(&mut self, cx: &mut Context<'_>) {
         self.request.gather(cx, usize::MAX);
     }
@@ -565,13 +565,10 @@ impl Request {
 
     /// Gathers what DATA is there, until it is `enough`.
     fn gather(&mut self, cx: &mut Context<'_>, enough: usize) {
-        // An error comes again.
-        while !self.is_over
-            && self.gathered.len() < enough
+        if !self.is_over
             && let Some(stream) = &mut self.stream
-            && let Poll::Ready(Some(Ok(data))) = stream.poll_data(cx)
         {
-            self.gathered.extend_from_slice(&data);
+            gather(stream, cx, &mut self.gathered, enough);
         }
     }
 
