@@ -102,7 +102,8 @@ def deadlines_end_calls(stage: Stage) -> None:
     """The service knows how much time is left, and is told when it is over."""
     for channel in _channels(stage):
         stage.calls.cancelled.clear()
-        error = _refused(lambda: list(channel.unary_stream("/clients.Echo/Wait")(b"", 1)))
+        # From a second on, grpcio says how much is left in steps of 10 ms, and rounds up.
+        error = _refused(lambda: list(channel.unary_stream("/clients.Echo/Wait")(b"", 0.9)))
         assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
         assert stage.calls.cancelled.wait(PATIENCE) and 0 < stage.calls.remaining[-1] <= 1, stage.calls.remaining
 
